@@ -1,0 +1,81 @@
+use nnunet_schema::{SchemaError, Spacing};
+use serde::{Deserialize, Serialize};
+
+/// A 2D file has no spacing across its plane; it gets this many times its coarsest in-plane
+/// spacing, so that every rule sees the slice axis as the coarsest (as nnU-Net v2 does).
+const PLANAR_FACTOR: f64 = 999.0;
+
+/// Where the voxels of an image lie in the patient.
+///
+/// World coordinates are LPS (x to the left, y to the back, z to the head), millimetres, as in
+/// DICOM and ITK; readers of RAS formats convert.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Voxel spacing, axes `(z, y, x)` of the array.
+    pub spacing: Spacing,
+    /// World position of the centre of the first voxel, `(x, y, z)`.
+    pub origin: [f64; 3],
+    /// Unit vectors of the image axes: `direction[row][column]`, rows world `(x, y, z)`, columns
+    /// the axes in file order, fastest first (the array's axes 2, 1, 0).
+    pub direction: [[f64; 3]; 3],
+}
+
+impl Geometry {
+    /// Axes along the world's, first voxel at the origin.
+    #[must_use]
+    pub const fn axis_aligned(spacing: Spacing) -> Self {
+        Self {
+            spacing,
+            origin: [0.0; 3],
+            direction: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        }
+    }
+
+    /// The spacing `(z, y, x)` of a 2D image with these in-plane spacings in millimetres: the
+    /// slice axis gets 999 times the larger of the two.
+    ///
+    /// # Errors
+    /// [`SchemaError::Spacing`] if an entry is zero, negative, NaN or infinite.
+    pub fn planar_spacing(y: f64, x: f64) -> Result<Spacing, SchemaError> {
+        Spacing::new([PLANAR_FACTOR * y.max(x), y, x])
+    }
+
+    /// Whether this is the geometry of a 2D file: its slice axis has the stand-in of
+    /// [`planar_spacing`](Self::planar_spacing).
+    #[must_use]
+    pub fn is_planar(&self) -> bool {
+        let [z, y, x] = self.spacing.mm();
+        let stand_in = PLANAR_FACTOR * y.max(x);
+        (z - stand_in).abs() <= 1e-6 * stand_in
+    }
+
+    /// Whether two images may be used voxel by voxel as far as their spacings go: each entry of
+    /// `self` is within 1e-8 + 1e-5 · |other| of `other`'s (numpy's `allclose`).
+    #[must_use]
+    pub fn same_spacing(&self, other: &Self) -> bool {
+        (0..3).all(|axis| {
+            let (a, b) = (self.spacing[axis], other.spacing[axis]);
+            (a - b).abs() <= 1e-8 + 1e-5 * b.abs()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planar_spacing_is_recognised() {
+        let spacing = Geometry::planar_spacing(0.5, 0.7).unwrap();
+        assert_eq!(spacing.mm(), [999.0 * 0.7, 0.5, 0.7]);
+        assert!(Geometry::axis_aligned(spacing).is_planar());
+        assert!(!Geometry::axis_aligned(Spacing::ISOTROPIC_1MM).is_planar());
+    }
+
+    #[test]
+    fn spacings_are_compared_as_numpy_does() {
+        let with = |z| Geometry::axis_aligned(Spacing::new([z, 1.0, 1.0]).unwrap());
+        assert!(with(7.499999046325684).same_spacing(&with(7.500002384185791)));
+        assert!(!with(2.0).same_spacing(&with(2.0001)));
+    }
+}
