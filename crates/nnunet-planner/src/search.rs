@@ -1,0 +1,185 @@
+//! The search for the largest patch that fits the budget, and the batch that fills it.
+
+use std::collections::HashSet;
+
+use crate::batch::{BatchDecision, choose_batch};
+use crate::memory::{Channels, estimate, voxels};
+use crate::topology::Topology;
+use crate::{DimensionRules, PlanError, Rules};
+
+/// Patches that one call of the planner may try, over all configurations; an ordinary dataset
+/// takes a few thousand, an odd one tens of thousands.
+const MAX_STEPS: usize = 200_000;
+
+/// Counts the steps of a plan, so that no input keeps the planner busy for ever.
+#[derive(Debug)]
+pub(crate) struct StepLimit {
+    left: usize,
+}
+
+impl StepLimit {
+    pub(crate) const fn new() -> Self {
+        Self { left: MAX_STEPS }
+    }
+
+    pub(crate) fn take(
+        &mut self,
+        configuration: &'static str,
+        patch: &[usize],
+    ) -> Result<(), PlanError> {
+        self.left = (self.left.checked_sub(1)).ok_or_else(|| PlanError::SearchTooLong {
+            configuration,
+            patch: patch.to_vec(),
+            limit: MAX_STEPS,
+        })?;
+        Ok(())
+    }
+}
+
+/// One configuration to design.
+#[derive(Clone, Debug)]
+pub(crate) struct Assignment<'a, const N: usize> {
+    pub(crate) configuration: &'static str,
+    pub(crate) rules: &'a Rules,
+    pub(crate) dimension: &'a DimensionRules,
+    /// Target spacing, millimetres, axes as transposed.
+    pub(crate) spacing: [f64; N],
+    /// Median shape at that spacing.
+    pub(crate) median: [usize; N],
+    /// The first patch to try.
+    pub(crate) initial: [usize; N],
+    /// Voxels of all training cases at that spacing.
+    pub(crate) dataset_voxels: f64,
+    pub(crate) channels: Channels,
+    /// The budget, gigabytes.
+    pub(crate) gpu_memory_gb: f64,
+    /// Fixed by hand.
+    pub(crate) patch: Option<[usize; N]>,
+    /// Fixed by hand.
+    pub(crate) batch_size: Option<usize>,
+}
+
+/// A configuration designed.
+#[derive(Clone, Debug)]
+pub(crate) struct Design<const N: usize> {
+    pub(crate) spacing: [f64; N],
+    pub(crate) median: [usize; N],
+    pub(crate) topology: Topology<N>,
+    pub(crate) features: Vec<usize>,
+    pub(crate) batch: BatchDecision,
+    /// Largest estimate per sample that fits, at the reference batch size.
+    pub(crate) reference: f64,
+    /// Every patch tried with its estimate, the accepted one last.
+    pub(crate) steps: Vec<([usize; N], f64)>,
+}
+
+impl<const N: usize> Assignment<'_, N> {
+    /// Designs the configuration (paper, online methods: network topology, patch size and
+    /// batch size): start from a large patch and shorten the axis that covers
+    /// most of the median case until the network fits, then fill the budget with the batch.
+    ///
+    /// A patch fixed by hand is only made divisible. A batch size fixed by hand above the
+    /// reference makes the patch pay for it.
+    pub(crate) fn design(&self, limit: &mut StepLimit) -> Result<Design<N>, PlanError> {
+        let reference = self.dimension.reference_estimate
+            * (self.gpu_memory_gb / self.rules.reference_gpu_memory_gb);
+        let mut topology = self.topology(self.patch.unwrap_or(self.initial));
+        if topology.poolings() == 0 {
+            return Err(PlanError::TooSmall {
+                configuration: self.configuration,
+                patch: topology.patch.to_vec(),
+                spacing: self.spacing.to_vec(),
+                edge: 2 * self.rules.min_feature_map_edge,
+            });
+        }
+        let mut cost = estimate(self.rules, &topology, self.first_channels());
+        let mut steps = vec![(topology.patch, cost)];
+        if self.patch.is_none() {
+            let allowed = reference / self.batch_factor();
+            let mut tried = HashSet::from([topology.patch]);
+            while cost > allowed {
+                limit.take(self.configuration, &topology.patch)?;
+                let Some(smaller) = self.shrink(&topology, &tried) else {
+                    break;
+                };
+                topology = smaller;
+                cost = estimate(self.rules, &topology, self.channels);
+                tried.insert(topology.patch);
+                steps.push((topology.patch, cost));
+            }
+        }
+        let batch = choose_batch(self, topology.patch, cost, reference)?;
+        Ok(Design {
+            spacing: self.spacing,
+            median: self.median,
+            features: topology.features(self.channels.base_features, self.channels.feature_cap),
+            topology,
+            batch,
+            reference,
+            steps,
+        })
+    }
+
+    fn topology(&self, patch: [usize; N]) -> Topology<N> {
+        Topology::derive(self.rules, self.spacing, patch)
+    }
+
+    /// The published 2D planner estimates its first patch with fewer features than the network
+    /// has; features fixed by hand are always counted as they are.
+    fn first_channels(&self) -> Channels {
+        let mut channels = self.channels;
+        if channels.base_features == self.rules.base_features {
+            channels.base_features = self.dimension.first_estimate_base_features;
+        }
+        channels
+    }
+
+    /// How many times the reference batch the smallest batch is.
+    fn batch_factor(&self) -> f64 {
+        let reference = self.rules.reference_batch_size;
+        self.batch_size.unwrap_or(reference).max(reference) as f64 / reference as f64
+    }
+
+    /// The next smaller patch: the axis with the largest part of the median case (the last of
+    /// equals) gets shorter by what its topology after the step divides. Axes that cannot be
+    /// shortened, or only back to a patch already tried, are passed over for the next; `None`
+    /// if no axis is left.
+    fn shrink(&self, topology: &Topology<N>, tried: &HashSet<[usize; N]>) -> Option<Topology<N>> {
+        let patch = topology.patch;
+        let part = |a: usize| patch[a] as f64 / self.median[a] as f64;
+        let mut axes: [usize; N] = std::array::from_fn(|a| a);
+        axes.sort_by(|a, b| part(*a).total_cmp(&part(*b)));
+        axes.into_iter().rev().find_map(|axis| {
+            let shortened = |by: usize| {
+                let mut shorter = patch;
+                shorter[axis] = patch[axis].checked_sub(by).filter(|edge| *edge > 0)?;
+                Some(self.topology(shorter))
+            };
+            let step = shortened(topology.divisor[axis])?.divisor[axis];
+            shortened(step).filter(|t| t.poolings() > 0 && !tried.contains(&t.patch))
+        })
+    }
+}
+
+/// The first patch of a volume: isotropic in millimetres and at least `edge` voxels along each
+/// axis, or the median case where that is smaller, as it nearly always is.
+pub(crate) fn isotropic_patch(edge: f64, spacing: [f64; 3], median: [usize; 3]) -> [usize; 3] {
+    let density = spacing.map(|s| 1.0 / s);
+    let mean = density.iter().sum::<f64>() / 3.0;
+    let relative = density.map(|d| d / mean);
+    let scale = 1.0 / relative.iter().copied().fold(f64::INFINITY, f64::min) * edge;
+    std::array::from_fn(|a| {
+        let voxels = (relative[a] * scale).round_ties_even();
+        // Also where spacings are so extreme that there is no such patch.
+        if voxels >= 1.0 && voxels < median[a] as f64 {
+            voxels as usize
+        } else {
+            median[a]
+        }
+    })
+}
+
+/// The voxels of `cases` cases of the median shape.
+pub(crate) fn dataset_voxels<const N: usize>(median: [usize; N], cases: usize) -> f64 {
+    voxels(median) * cases as f64
+}

@@ -1,0 +1,12 @@
+//! The planner against the published planners' decisions, and what holds for any input.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "the helpers of a test binary are tests as well"
+)]
+
+mod common;
+mod invariants;
+mod overrides;
+mod paper;
+mod refusals;
