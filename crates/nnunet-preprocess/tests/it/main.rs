@@ -1,0 +1,10 @@
+//! Tests of the whole crate against the reference and against its own promises.
+// Helpers outside of test functions may fail and print as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod dataset;
+mod pipeline;
+mod resample;
+mod resample_properties;
+mod store;
+mod support;
