@@ -1,0 +1,241 @@
+//! From a case to a patch: reads what is needed and no more, and moves it if that was drawn.
+
+use std::time::{Duration, Instant};
+
+use ndarray::{ArrayBase, Data, Dimension};
+use nnunet_image::CropBox;
+use nnunet_schema::Shape;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ValueError;
+use serde::{Deserialize, Serialize};
+
+use crate::setup::PatchGeometry;
+use crate::transforms::{Motion, OUTSIDE, PatchMut, Scratch, SpatialDraw, Window};
+use crate::{AugmentError, CaseSource, SourceError, Stage};
+
+/// A box of a case that a patch is made from; it may reach beyond the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crop {
+    /// First voxel of the box `(z, y, x)`, in voxels of the case.
+    pub start: [i64; 3],
+    /// Voxels along `(z, y, x)`.
+    pub shape: Shape,
+}
+
+/// How long making a patch took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FillTimes {
+    /// Reading from the case.
+    pub read: Duration,
+    /// Rotating and scaling.
+    pub spatial: Duration,
+}
+
+/// Fills a patch from a crop of a case: rotated and scaled about its centre as drawn, or else
+/// the centre of the crop. Outside the crop and the case intensities are 0 and labels `-1`.
+///
+/// # Errors
+/// [`AugmentError::Source`] if the case cannot be read, [`AugmentError::Shape`] if it gives
+/// something else than was asked for.
+pub fn fill_patch(
+    case: &dyn CaseSource,
+    crop: &Crop,
+    spatial: Option<&SpatialDraw>,
+    geometry: PatchGeometry,
+    patch: &mut PatchMut<'_>,
+    scratch: &mut Scratch,
+) -> Result<FillTimes, AugmentError> {
+    let channels = patch.channels();
+    if case.channels() != channels {
+        return Err(AugmentError::setting(
+            "patch.channels",
+            channels,
+            "the number of channels of the case",
+        ));
+    }
+    let reader = Reader { case, crop };
+    let begin = Instant::now();
+    let Some(draw) = spatial else {
+        let window = central_window(crop, patch.shape);
+        reader.read_data(&window, patch.data)?;
+        reader.read_labels(&window, patch.labels)?;
+        return Ok(FillTimes {
+            read: begin.elapsed(),
+            spatial: Duration::ZERO,
+        });
+    };
+    let motion = Motion::new(draw, patch.shape, crop.shape.voxels(), geometry);
+    let image_window = draw.image_window(&motion);
+    let label_window = SpatialDraw::label_window(&motion);
+    let Scratch { image, labels, .. } = scratch;
+    image.resize(channels * image_window.volume(), 0.0);
+    labels.resize(label_window.volume(), OUTSIDE);
+    reader.read_data(&image_window, image)?;
+    reader.read_labels(&label_window, labels)?;
+    let read = begin.elapsed();
+
+    let sources = image.chunks_exact_mut(image_window.volume());
+    let channels = patch.data.chunks_exact_mut(patch.labels.len());
+    for (source, channel) in sources.zip(channels) {
+        draw.resample_image(&motion, &image_window, source, channel);
+    }
+    draw.resample_labels(&motion, &label_window, labels, patch.labels);
+    Ok(FillTimes {
+        read,
+        spatial: begin.elapsed() - read,
+    })
+}
+
+/// The centre of a crop.
+fn central_window(crop: &Crop, patch: [usize; 3]) -> Window {
+    Window {
+        low: std::array::from_fn(|a| (crop.shape[a] / 2).saturating_sub(patch[a] / 2) as i64),
+        shape: patch,
+    }
+}
+
+/// Reads windows of a crop of a case.
+struct Reader<'a> {
+    case: &'a dyn CaseSource,
+    crop: &'a Crop,
+}
+
+/// The part of a window that lies inside the crop and the case.
+struct Overlap {
+    /// In voxels of the case.
+    region: CropBox,
+    /// Where it begins in the window.
+    at: [usize; 3],
+}
+
+impl Reader<'_> {
+    fn read_data(&self, window: &Window, out: &mut [f32]) -> Result<(), AugmentError> {
+        let Some(overlap) = self.overlap(window)? else {
+            out.fill(0.0);
+            return Ok(());
+        };
+        let region = overlap.region;
+        let found = (self.case.read_data(region)).map_err(|e| self.failed(e))?;
+        let (channels, z, y, x) = found.dim();
+        self.check("region of the image", [z, y, x], region.shape())?;
+        if channels != self.case.channels() {
+            return Err(AugmentError::Channels {
+                case: self.case.id().to_owned(),
+                found: channels,
+                first: self.case.id().to_owned(),
+                expected: self.case.channels(),
+            });
+        }
+        if region.shape().volume() < window.volume() {
+            out.fill(0.0);
+        }
+        let values = contiguous(&found);
+        let targets = out.chunks_exact_mut(window.volume());
+        for (source, target) in values.chunks_exact(region.shape().volume()).zip(targets) {
+            copy_box(source, region.shape(), target, window.shape, overlap.at);
+        }
+        Ok(())
+    }
+
+    fn read_labels(&self, window: &Window, out: &mut [i16]) -> Result<(), AugmentError> {
+        let Some(overlap) = self.overlap(window)? else {
+            out.fill(OUTSIDE);
+            return Ok(());
+        };
+        let region = overlap.region;
+        let found = (self.case.read_labels(region)).map_err(|e| self.failed(e))?;
+        self.check(
+            "region of the label map",
+            found.dim().into(),
+            region.shape(),
+        )?;
+        if region.shape().volume() < window.volume() {
+            out.fill(OUTSIDE);
+        }
+        let values = contiguous(&found);
+        copy_box(&values, region.shape(), out, window.shape, overlap.at);
+        Ok(())
+    }
+
+    fn overlap(&self, window: &Window) -> Result<Option<Overlap>, AugmentError> {
+        let case = self.case.shape();
+        let mut low = [0; 3];
+        let mut high = [0; 3];
+        let mut at = [0; 3];
+        for axis in 0..3 {
+            let start = self.crop.start[axis];
+            let first = window.low[axis].max(0) + start;
+            let end = window.low[axis] + window.shape[axis] as i64;
+            let end = end.min(self.crop.shape[axis] as i64) + start;
+            let (first, end) = (first.max(0), end.min(case[axis] as i64));
+            if first >= end {
+                return Ok(None);
+            }
+            low[axis] = first as usize;
+            high[axis] = end as usize;
+            at[axis] = (first - start - window.low[axis]) as usize;
+        }
+        let region = box_between(low, high)?;
+        Ok(Some(Overlap { region, at }))
+    }
+
+    fn check(
+        &self,
+        what: &'static str,
+        found: [usize; 3],
+        expected: Shape,
+    ) -> Result<(), AugmentError> {
+        if Shape::new(found) == expected {
+            return Ok(());
+        }
+        Err(AugmentError::Shape {
+            case: self.case.id().to_owned(),
+            what,
+            found: found.into(),
+            expected,
+        })
+    }
+
+    fn failed(&self, source: SourceError) -> AugmentError {
+        AugmentError::Source {
+            case: self.case.id().to_owned(),
+            stage: Stage::Read,
+            source,
+        }
+    }
+}
+
+/// The box from `low` up to, and not including, `high`, made as a file would make it: from its
+/// stored form `[[low, high], …]`.
+fn box_between(low: [usize; 3], high: [usize; 3]) -> Result<CropBox, AugmentError> {
+    let bounds: Vec<Vec<usize>> = low.into_iter().zip(high).map(|(l, h)| vec![l, h]).collect();
+    CropBox::deserialize(bounds.into_deserializer()).map_err(|error: ValueError| {
+        AugmentError::setting("crop", error, "three pairs of low and high bounds")
+    })
+}
+
+/// The values in C order, copied only if they do not lie like that already.
+fn contiguous<T: Clone, D: Dimension>(
+    array: &ArrayBase<impl Data<Elem = T>, D, T>,
+) -> std::borrow::Cow<'_, [T]> {
+    match array.as_slice() {
+        Some(values) => values.into(),
+        None => array.iter().cloned().collect::<Vec<_>>().into(),
+    }
+}
+
+/// Copies a volume into a larger one, its first voxel going to `at`.
+fn copy_box<T: Copy>(
+    source: &[T],
+    shape: Shape,
+    target: &mut [T],
+    target_shape: [usize; 3],
+    at: [usize; 3],
+) {
+    let [_, ny, nx] = shape.voxels();
+    for (number, row) in source.chunks_exact(nx).enumerate() {
+        let (z, y) = (number / ny + at[0], number % ny + at[1]);
+        let start = (z * target_shape[1] + y) * target_shape[2] + at[2];
+        target[start..start + nx].copy_from_slice(row);
+    }
+}

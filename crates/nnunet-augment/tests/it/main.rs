@@ -1,0 +1,11 @@
+//! Integration tests of the augmentation crate, one binary.
+// Helpers outside of test functions may fail and print as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod draws;
+mod faults;
+mod goldens;
+mod loading;
+mod phantom;
+mod spatial;
+mod stored;
