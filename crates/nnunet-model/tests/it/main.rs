@@ -1,0 +1,8 @@
+//! Tests of the public API, against arrays that the Python modules produced where they exist.
+// Helpers outside of test functions may fail and print as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod checkpoints;
+mod common;
+mod networks;
+mod specs;

@@ -1,0 +1,157 @@
+//! The networks compute what the Python modules compute.
+
+use std::collections::BTreeSet;
+
+use nnunet_model::{Device, Strictness, Tensor, UNet};
+use tch::Kind;
+
+use crate::common::{fixture_spec, fixtures, index, largest_difference, npy, small_network};
+
+const NAMES: [&str; 4] = ["plain2d", "plain3d_aniso", "plain3d_iso", "resenc3d"];
+const TOLERANCE: f64 = 1e-4;
+
+#[test]
+fn outputs_equal_those_of_the_python_modules() {
+    let Some(folder) = fixtures("outputs_equal_those_of_the_python_modules") else {
+        return;
+    };
+    let index = index(&folder);
+    for name in NAMES {
+        let folder = folder.join(name);
+        let mut network = UNet::zeros(fixture_spec(&index, name), Device::Cpu).unwrap();
+        let report = network
+            .load_weights(&folder.join("weights.safetensors"), Strictness::Exact)
+            .unwrap();
+        assert_eq!(report.applied.len(), network.parameters().len(), "{name}");
+        let x = npy::<f32>(&folder.join("x.npy"));
+        let outputs = network.forward_deep_supervision(&x).unwrap();
+        assert_eq!(outputs.len(), network.spec().outputs());
+        for (i, output) in outputs.iter().enumerate() {
+            let expected = npy::<f32>(&folder.join(format!("out{i}.npy")));
+            let difference = largest_difference(output, &expected);
+            assert!(difference < TOLERANCE, "{name} output {i}: {difference}");
+        }
+        let full = network.infer(&x).unwrap();
+        // Without gradients other kernels run, so equal only to the same tolerance.
+        let difference = largest_difference(&full, &npy::<f32>(&folder.join("out0.npy")));
+        assert!(difference < TOLERANCE, "{name} inference: {difference}");
+        assert!(!full.requires_grad());
+    }
+}
+
+#[test]
+fn parameters_have_the_names_shapes_order_and_number_of_the_python_modules() {
+    let Some(folder) = fixtures("parameter names") else {
+        return;
+    };
+    let index = index(&folder);
+    for name in NAMES {
+        let spec = fixture_spec(&index, name);
+        let expected: Vec<(String, Vec<usize>)> =
+            serde_json::from_value(index[name]["keys"].clone()).unwrap();
+        let is_alias = |n: &str| n.starts_with("decoder.encoder.") || n.contains("all_modules");
+        let expected: Vec<_> = expected.into_iter().filter(|(n, _)| !is_alias(n)).collect();
+        let found: Vec<_> = spec
+            .parameters()
+            .into_iter()
+            .map(|p| (p.name, p.shape))
+            .collect();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(
+            Some(spec.parameter_count() as u64),
+            index[name]["n_params"].as_u64()
+        );
+    }
+}
+
+#[test]
+fn fresh_weights_have_the_spread_of_kaiming_and_depend_on_the_seed_alone() {
+    let mut network = small_network();
+    let copy = |n: &UNet| n.parameters().flat().detach().copy();
+    let first = copy(&network);
+    network.initialise(7).unwrap();
+    let other = copy(&network);
+    assert!(largest_difference(&first, &other) > 0.0);
+    network.initialise(0).unwrap();
+    assert_eq!(largest_difference(&first, &copy(&network)), 0.0);
+
+    let deviation = |name: &str| {
+        network
+            .parameters()
+            .get(name)
+            .unwrap()
+            .std(true)
+            .double_value(&[])
+    };
+    let gain = 2.0 / (1.0 + 0.01 * 0.01);
+    let wanted = (gain / (16.0 * 27.0_f64)).sqrt();
+    let found = deviation("encoder.stages.2.0.convs.1.conv.weight");
+    assert!((found / wanted - 1.0).abs() < 0.05, "{found} {wanted}");
+    // Fan-in of a transposed convolution counts the outputs.
+    let wanted = (gain / (8.0 * 8.0_f64)).sqrt();
+    let found = deviation("decoder.transpconvs.0.weight");
+    assert!((found / wanted - 1.0).abs() < 0.1, "{found} {wanted}");
+    let bias = network
+        .parameters()
+        .get("decoder.seg_layers.1.bias")
+        .unwrap();
+    assert_eq!(bias.abs().max().double_value(&[]), 0.0);
+}
+
+#[test]
+fn only_the_outputs_asked_for_are_computed() {
+    let network = small_network();
+    let x = Tensor::ones([1, 1, 8, 16, 16], (Kind::Float, Device::Cpu));
+    let all = network.forward_deep_supervision(&x).unwrap();
+    assert_eq!(all[0].size(), [1, 3, 8, 16, 16]);
+    assert_eq!(all[1].size(), [1, 3, 8, 8, 8]);
+    let one = network.forward_outputs(&x, 1).unwrap();
+    assert_eq!(one.len(), 1);
+    assert_eq!(largest_difference(&one[0], &all[0]), 0.0);
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_errors() {
+    let network = small_network();
+    for shape in [
+        vec![1, 1, 8, 16],
+        vec![1, 2, 8, 16, 16],
+        vec![1, 1, 8, 16, 18],
+        vec![0, 1, 8, 16, 16],
+        vec![1, 1, 0, 16, 16],
+    ] {
+        let x = Tensor::zeros(shape.as_slice(), (Kind::Float, Device::Cpu));
+        let error = network.forward(&x).unwrap_err().to_string();
+        assert!(error.contains("multiples of [2, 4, 4]"), "{error}");
+    }
+}
+
+#[test]
+fn parameters_are_views_of_one_tensor_and_do_not_overlap() {
+    let network = small_network();
+    let parameters = network.parameters();
+    assert_eq!(parameters.values(), network.spec().parameter_count());
+    assert!(
+        parameters
+            .ranges()
+            .windows(2)
+            .all(|w| w[0].end <= w[1].start)
+    );
+    let names: BTreeSet<&str> = parameters.iter().map(|(name, _)| name).collect();
+    assert_eq!(names.len(), parameters.len());
+    tch::no_grad(|| {
+        let _ = parameters.flat().shallow_clone().fill_(2.0);
+    });
+    for (name, tensor) in parameters.iter() {
+        assert_eq!(tensor.min().double_value(&[]), 2.0, "{name}");
+        assert!(tensor.requires_grad() && tensor.is_leaf(), "{name}");
+    }
+}
+
+#[test]
+fn values_of_public_types_move_between_threads() {
+    fn send<T: Send>() {}
+    send::<UNet>();
+    send::<nnunet_model::Checkpoint>();
+    send::<nnunet_model::ModelError>();
+}
