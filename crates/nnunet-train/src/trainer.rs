@@ -1,0 +1,468 @@
+//! The training loop.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use nnunet_model::checkpoint::{EpochRecord, FORMAT_VERSION};
+use nnunet_model::{
+    Checkpoint, CheckpointKind, CheckpointMetadata, Device, LoadReport, ModelError, Strictness,
+    TrainingLog, UNet,
+};
+use nnunet_schema::{Configuration, LabelScheme};
+use serde_json::{Map, Value};
+
+use crate::batch::{Batch, BatchAddress, BatchSource};
+use crate::log;
+use crate::loss::{DicePooling, SegmentationLoss};
+use crate::observer::{IterationEvent, TrainObserver};
+use crate::online::{self, OnlineDice};
+use crate::schedule;
+use crate::sgd::Sgd;
+use crate::state::{Outcome, Position, UnfinishedEpoch};
+use crate::tensors::BatchReader;
+use crate::{TrainError, ValidTrainingConfig};
+
+/// What is trained, and where its checkpoints go.
+#[derive(Clone, Debug)]
+pub struct TrainerSetup {
+    /// The configuration of the plans.
+    pub configuration: Configuration,
+    /// Its name, e.g. `3d_fullres`.
+    pub configuration_name: String,
+    /// The labels of the dataset.
+    pub labels: LabelScheme,
+    /// Input channels of the network.
+    pub channels: usize,
+    /// Where the network is trained.
+    pub device: Device,
+    /// The trainer, as it stands in the name of the model folder.
+    pub trainer_name: String,
+    /// Spatial axes that the augmentation mirrors, 0 the first of the network's: inference may
+    /// mirror them too.
+    pub mirror_axes: Vec<usize>,
+    /// Checkpoints and the log go here; made if absent.
+    pub fold_folder: PathBuf,
+}
+
+/// A training between its first and its last step.
+#[derive(Debug)]
+pub struct Trainer {
+    setup: TrainerSetup,
+    config: ValidTrainingConfig,
+    network: UNet,
+    loss: SegmentationLoss,
+    reader: BatchReader,
+    sgd: Sgd,
+    epoch: usize,
+    unfinished: UnfinishedEpoch,
+    best_ema: Option<f64>,
+    log: TrainingLog,
+}
+
+/// What the validation batches of an epoch say.
+struct Validation {
+    /// Mean loss.
+    loss: f64,
+    /// Dice of each foreground class over all batches as one volume.
+    dice_per_class: Vec<Option<f64>>,
+}
+
+impl Trainer {
+    /// Begins a training from fresh weights. Checkpoints of an earlier training in the folder
+    /// are replaced as the new one writes its own.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] if the network cannot be built.
+    pub fn new(setup: TrainerSetup, config: ValidTrainingConfig) -> Result<Self, TrainError> {
+        let heads = setup.labels.segmentation_heads();
+        let mut network = UNet::new(&setup.configuration, setup.channels, heads, setup.device)?;
+        network.initialise(config.seed)?;
+        let loss = SegmentationLoss::new(
+            &setup.labels,
+            DicePooling::from_plans(setup.configuration.batch_dice),
+            schedule::deep_supervision_weights(network.spec().outputs()),
+            setup.device,
+        )?;
+        let targets = loss.weighted_outputs();
+        Ok(Self {
+            reader: BatchReader::new(network.spec(), &setup.labels, targets, setup.device),
+            sgd: Sgd::new(network.parameters(), &config)?,
+            network,
+            loss,
+            setup,
+            config,
+            epoch: 0,
+            unfinished: UnfinishedEpoch::default(),
+            best_ema: None,
+            log: TrainingLog::default(),
+        })
+    }
+
+    /// Goes on from the checkpoint in the fold folder: `final` if it is there (then nothing is
+    /// left to do), else `latest`, else `best`.
+    ///
+    /// # Errors
+    /// [`ModelError::NoCheckpoint`] if there is none; [`TrainError::OtherTraining`] if it was
+    /// written by a training with other settings.
+    pub fn resume(setup: TrainerSetup, config: ValidTrainingConfig) -> Result<Self, TrainError> {
+        let (_, path) = CheckpointKind::find(&setup.fold_folder, &CheckpointKind::RESUME_ORDER)?;
+        let checkpoint = Checkpoint::open(&path)?;
+        let mut trainer = Self::new(setup, config)?;
+        trainer.compare(checkpoint.metadata())?;
+        checkpoint.load_into(&mut trainer.network)?;
+        trainer.sgd.restore(&checkpoint.optimizer()?)?;
+        let metadata = checkpoint.metadata();
+        trainer.epoch = metadata.current_epoch;
+        trainer.unfinished = UnfinishedEpoch::read(metadata);
+        trainer.best_ema = metadata.best_ema;
+        trainer.log = metadata.log.clone();
+        Ok(trainer)
+    }
+
+    /// Goes on from a checkpoint if there is one, begins anew if not.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], but for the missing checkpoint.
+    pub fn resume_or_new(
+        setup: TrainerSetup,
+        config: ValidTrainingConfig,
+    ) -> Result<Self, TrainError> {
+        match CheckpointKind::find(&setup.fold_folder, &CheckpointKind::RESUME_ORDER) {
+            Ok(_) => Self::resume(setup, config),
+            Err(ModelError::NoCheckpoint { .. }) => Self::new(setup, config),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Starts from weights that were trained on something else; the segmentation outputs keep
+    /// their fresh weights.
+    ///
+    /// # Errors
+    /// [`ModelError::Weights`] if a parameter is missing or has another shape.
+    pub fn load_pretrained(&mut self, weights: &Path) -> Result<LoadReport, TrainError> {
+        Ok(self
+            .network
+            .load_weights(weights, Strictness::ExceptOutputs)?)
+    }
+
+    /// What comes next: batch sources have to begin here.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            iteration: self.unfinished.iteration,
+        }
+    }
+
+    /// The finished epochs.
+    #[must_use]
+    pub fn log(&self) -> &[EpochRecord] {
+        &self.log.epochs
+    }
+
+    /// The network as it is now.
+    #[must_use]
+    pub const fn network(&self) -> &UNet {
+        &self.network
+    }
+
+    /// Gives the network away.
+    #[must_use]
+    pub fn into_network(self) -> UNet {
+        self.network
+    }
+
+    /// Trains to the end, or until `stop` is set: then the iteration under way is finished and
+    /// a checkpoint `latest` written. The sources must be fresh, nothing requested of them yet.
+    ///
+    /// # Errors
+    /// [`TrainError::NotFinite`] if loss or gradient is NaN or infinite, before it touches the
+    /// weights; [`TrainError::Batch`] for a batch that does not fit; others if a batch cannot
+    /// be loaded or a checkpoint not written.
+    pub fn run(
+        &mut self,
+        training: &mut dyn BatchSource,
+        validation: &mut dyn BatchSource,
+        observer: &dyn TrainObserver,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, TrainError> {
+        log::rewrite(&self.log_path(), &self.log.epochs)?;
+        let iterations = self.config.iterations_per_epoch;
+        training.request(self.epoch, self.unfinished.iteration..iterations);
+        validation.request(self.epoch, 0..self.config.validation_iterations);
+        while self.epoch < self.config.epochs {
+            let next = self.epoch + 1;
+            if next < self.config.epochs {
+                training.request(next, 0..iterations);
+                validation.request(next, 0..self.config.validation_iterations);
+            }
+            if self.train_epoch(training, observer, stop)? == Outcome::Stopped {
+                self.save(CheckpointKind::Latest, observer)?;
+                return Ok(Outcome::Stopped);
+            }
+            let Some(validated) = self.validate(validation, stop)? else {
+                self.save(CheckpointKind::Latest, observer)?;
+                return Ok(Outcome::Stopped);
+            };
+            self.finish_epoch(validated, observer)?;
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        schedule::polynomial(
+            self.config.initial_learning_rate,
+            self.epoch,
+            self.config.epochs,
+            self.config.learning_rate_exponent,
+        )
+    }
+
+    fn train_epoch(
+        &mut self,
+        source: &mut dyn BatchSource,
+        observer: &dyn TrainObserver,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, TrainError> {
+        let learning_rate = self.learning_rate();
+        observer.epoch_started(self.epoch, learning_rate);
+        if self.unfinished.started == 0.0 {
+            self.unfinished.started = seconds_since_1970();
+        }
+        while self.unfinished.iteration < self.config.iterations_per_epoch {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Outcome::Stopped);
+            }
+            let event = self.train_iteration(source, learning_rate)?;
+            self.unfinished.loss_sum += event.loss;
+            self.unfinished.iteration += 1;
+            observer.iteration_finished(&event);
+        }
+        Ok(Outcome::Finished)
+    }
+
+    fn train_iteration(
+        &mut self,
+        source: &mut dyn BatchSource,
+        learning_rate: f64,
+    ) -> Result<IterationEvent, TrainError> {
+        let iteration = self.unfinished.iteration;
+        let asked = Instant::now();
+        let batch = self.next_batch(source, "training", iteration)?;
+        let waited = asked.elapsed();
+        let (input, labels) = self.reader.read(&batch)?;
+        let outputs = self
+            .network
+            .forward_outputs(&input, self.loss.weighted_outputs())?;
+        let loss = self.loss.total(&outputs, &labels)?;
+        drop((outputs, input, labels));
+        let found = self.sgd.backward(&loss)?;
+        for (what, value) in [("loss", found.loss), ("gradient", found.gradient_norm)] {
+            self.require_finite(what, value, iteration, &batch)?;
+        }
+        self.sgd.step(learning_rate, found.gradient_norm)?;
+        Ok(IterationEvent {
+            epoch: self.epoch,
+            iteration,
+            loss: found.loss,
+            gradient_norm: found.gradient_norm,
+            waited,
+            took: asked.elapsed(),
+        })
+    }
+
+    /// The validation after an epoch, or none if it was stopped.
+    fn validate(
+        &mut self,
+        source: &mut dyn BatchSource,
+        stop: &AtomicBool,
+    ) -> Result<Option<Validation>, TrainError> {
+        let _guard = tch::no_grad_guard();
+        let mut dice = OnlineDice::new(&self.setup.labels, self.setup.device)?;
+        let mut sum = 0.0;
+        for iteration in 0..self.config.validation_iterations {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let batch = self.next_batch(source, "validation", iteration)?;
+            let (input, labels) = self.reader.read(&batch)?;
+            let outputs = self
+                .network
+                .forward_outputs(&input, self.loss.weighted_outputs())?;
+            let loss = self.loss.total(&outputs, &labels)?.f_double_value(&[])?;
+            self.require_finite("validation loss", loss, iteration, &batch)?;
+            sum += loss;
+            if let (Some(logits), Some(labels)) = (outputs.first(), labels.first()) {
+                dice.add(logits, labels)?;
+            }
+        }
+        let mean = sum / self.config.validation_iterations as f64;
+        Ok(Some(Validation {
+            loss: mean,
+            dice_per_class: dice.per_class(),
+        }))
+    }
+
+    fn finish_epoch(
+        &mut self,
+        validation: Validation,
+        observer: &dyn TrainObserver,
+    ) -> Result<(), TrainError> {
+        let mean_dice = online::mean(&validation.dice_per_class);
+        let last_ema = self.log.epochs.last().and_then(|record| record.ema_dice);
+        let ema_dice = online::moving_average(last_ema, mean_dice);
+        let record = EpochRecord {
+            epoch: self.epoch,
+            learning_rate: self.learning_rate(),
+            train_loss: self.unfinished.loss_sum / self.config.iterations_per_epoch as f64,
+            validation_loss: validation.loss,
+            dice_per_class: validation.dice_per_class,
+            mean_dice,
+            ema_dice,
+            started: self.unfinished.started,
+            finished: seconds_since_1970(),
+        };
+        log::append(&self.log_path(), &record)?;
+        self.log.epochs.push(record.clone());
+        self.epoch += 1;
+        self.unfinished = UnfinishedEpoch::default();
+        if mean_dice.is_some() && ema_dice > self.best_ema {
+            self.best_ema = ema_dice;
+            self.save(CheckpointKind::Best, observer)?;
+        }
+        if self.epoch == self.config.epochs {
+            self.save(CheckpointKind::Final, observer)?;
+            Checkpoint::remove(&self.setup.fold_folder, CheckpointKind::Latest)?;
+        } else if self.epoch.is_multiple_of(self.config.checkpoint_every) {
+            self.save(CheckpointKind::Latest, observer)?;
+        }
+        observer.epoch_finished(&record);
+        Ok(())
+    }
+
+    fn next_batch(
+        &self,
+        source: &mut dyn BatchSource,
+        which: &'static str,
+        iteration: usize,
+    ) -> Result<Batch, TrainError> {
+        let batch = match source.next_batch() {
+            Some(Ok(batch)) => batch,
+            Some(Err(source)) => return Err(TrainError::Loading { which, source }),
+            None => {
+                return Err(TrainError::NoMoreBatches {
+                    which,
+                    epoch: self.epoch,
+                    iteration,
+                });
+            }
+        };
+        let wanted = BatchAddress {
+            epoch: self.epoch as u64,
+            iteration: iteration as u64,
+        };
+        if batch.address == wanted {
+            return Ok(batch);
+        }
+        Err(TrainError::Batch {
+            problem: format!("is {:?} where {wanted:?} is due", batch.address),
+            cases: batch.cases,
+        })
+    }
+
+    fn require_finite(
+        &self,
+        what: &'static str,
+        value: f64,
+        iteration: usize,
+        batch: &Batch,
+    ) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        Err(TrainError::NotFinite {
+            what,
+            value,
+            epoch: self.epoch,
+            iteration,
+            learning_rate: self.learning_rate(),
+            cases: batch.cases.clone(),
+        })
+    }
+
+    fn log_path(&self) -> PathBuf {
+        log::log_path(&self.setup.fold_folder)
+    }
+
+    fn save(&self, kind: CheckpointKind, observer: &dyn TrainObserver) -> Result<(), TrainError> {
+        let mut metadata = CheckpointMetadata {
+            format_version: FORMAT_VERSION,
+            trainer_name: self.setup.trainer_name.clone(),
+            configuration: self.setup.configuration_name.clone(),
+            fold: self.config.fold.to_string(),
+            current_epoch: self.epoch,
+            inference_allowed_mirroring_axes: self.setup.mirror_axes.clone(),
+            best_ema: self.best_ema,
+            log: self.log.clone(),
+            training: self.settings(),
+            extra: Map::new(),
+        };
+        self.unfinished.store(&mut metadata);
+        let folder = &self.setup.fold_folder;
+        let path = Checkpoint::save(folder, kind, &self.network, &self.sgd.state(), &metadata)?;
+        observer.checkpoint_written(kind, &path);
+        Ok(())
+    }
+
+    /// The settings as JSON; those that change no number are left out.
+    fn settings(&self) -> Value {
+        let mut settings = serde_json::to_value(&*self.config).unwrap_or_default();
+        if let Some(map) = settings.as_object_mut() {
+            map.remove("checkpoint_every");
+        }
+        settings
+    }
+
+    /// Whether a checkpoint is of this training.
+    fn compare(&self, found: &CheckpointMetadata) -> Result<(), TrainError> {
+        let differs = |key: &str, found: String, expected: String| {
+            Err(TrainError::OtherTraining {
+                folder: self.setup.fold_folder.display().to_string(),
+                key: key.to_owned(),
+                found,
+                expected,
+            })
+        };
+        let names = [
+            (
+                "trainer_name",
+                &found.trainer_name,
+                &self.setup.trainer_name,
+            ),
+            (
+                "configuration",
+                &found.configuration,
+                &self.setup.configuration_name,
+            ),
+        ];
+        for (key, found, expected) in names {
+            if found != expected {
+                return differs(key, found.clone(), expected.clone());
+            }
+        }
+        let settings = self.settings();
+        for (key, expected) in settings.as_object().into_iter().flatten() {
+            let found = found.training.get(key).unwrap_or(&Value::Null);
+            if found != expected {
+                return differs(key, found.to_string(), expected.to_string());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seconds_since_1970() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0.0, |duration| duration.as_secs_f64())
+}

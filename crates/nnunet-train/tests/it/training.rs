@@ -1,0 +1,229 @@
+//! The loop learns, logs, and says which batch went wrong.
+
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use nnunet_model::{Checkpoint, CheckpointKind, CheckpointMetadata};
+use nnunet_train::batch::{BatchAddress, LoadError};
+use nnunet_train::observer::IterationEvent;
+use nnunet_train::{
+    Batch, BatchSource, EpochRecord, Outcome, Silent, TrainError, TrainObserver, Trainer,
+    TrainingConfig, ValidTrainingConfig, log_path,
+};
+
+use crate::common::{Balls, balls, config, setup};
+
+fn run(trainer: &mut Trainer, axes: usize) -> Result<Outcome, TrainError> {
+    let stop = AtomicBool::new(false);
+    trainer.run(&mut Balls::new(axes), &mut Balls::new(axes), &Silent, &stop)
+}
+
+fn longer() -> ValidTrainingConfig {
+    TrainingConfig {
+        epochs: 4,
+        iterations_per_epoch: 25,
+        validation_iterations: 3,
+        ..TrainingConfig::default()
+    }
+    .check()
+    .unwrap()
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    iterations: Mutex<Vec<IterationEvent>>,
+    epochs: Mutex<Vec<EpochRecord>>,
+    checkpoints: Mutex<Vec<CheckpointKind>>,
+}
+
+impl TrainObserver for Counter {
+    fn iteration_finished(&self, event: &IterationEvent) {
+        self.iterations.lock().unwrap().push(*event);
+    }
+
+    fn epoch_finished(&self, record: &EpochRecord) {
+        self.epochs.lock().unwrap().push(record.clone());
+    }
+
+    fn checkpoint_written(&self, kind: CheckpointKind, path: &std::path::Path) {
+        assert!(path.is_file());
+        self.checkpoints.lock().unwrap().push(kind);
+    }
+}
+
+#[test]
+fn balls_are_learned_in_2d_and_3d_and_everything_is_on_record() {
+    tch::set_num_threads(1);
+    for axes in [2, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trainer = Trainer::new(setup(axes, dir.path()), longer()).unwrap();
+        let (observer, stop) = (Counter::default(), AtomicBool::new(false));
+        let (mut training, mut validation) = (Balls::new(axes), Balls::new(axes));
+        let outcome = trainer
+            .run(&mut training, &mut validation, &observer, &stop)
+            .unwrap();
+        assert_eq!(outcome, Outcome::Finished);
+
+        let records = observer.epochs.lock().unwrap();
+        assert_eq!(observer.iterations.lock().unwrap().len(), 100);
+        assert_eq!(trainer.log(), records.as_slice());
+        let (first, last) = (&records[0], &records[3]);
+        assert!(
+            last.train_loss < first.train_loss - 0.2,
+            "{axes}D: {records:?}"
+        );
+        assert!(last.mean_dice.unwrap() > 0.8, "{axes}D: {records:?}");
+        assert!(last.finished >= last.started && first.started > 1.6e9);
+        let lines = fs::read_to_string(log_path(dir.path())).unwrap();
+        let lines: Vec<EpochRecord> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(&lines, &*records);
+
+        let checkpoints = observer.checkpoints.lock().unwrap();
+        assert_eq!(checkpoints.first(), Some(&CheckpointKind::Best));
+        assert_eq!(checkpoints.last(), Some(&CheckpointKind::Final));
+        assert!(!CheckpointKind::Latest.path(dir.path()).exists());
+        let metadata = CheckpointMetadata::read(&CheckpointKind::Final.path(dir.path())).unwrap();
+        assert_eq!(metadata.current_epoch, 4);
+        assert_eq!(metadata.inference_allowed_mirroring_axes, [0, 1]);
+        assert_eq!(
+            metadata.best_ema,
+            records.iter().filter_map(|r| r.ema_dice).reduce(f64::max)
+        );
+        assert_eq!(&metadata.log.epochs, &*records);
+    }
+}
+
+#[test]
+fn a_nan_is_an_error_that_names_the_cases_and_leaves_the_weights() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(setup(3, dir.path()), config(2)).unwrap();
+    let mut training = Balls::new(3);
+    training.poisoned = Some(BatchAddress {
+        epoch: 1,
+        iteration: 2,
+    });
+    let stop = AtomicBool::new(false);
+    let error = trainer
+        .run(&mut training, &mut Balls::new(3), &Silent, &stop)
+        .unwrap_err();
+    let TrainError::NotFinite {
+        epoch: 1,
+        iteration: 2,
+        learning_rate,
+        cases,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(cases, &["ball_1", "ball_2"]);
+    assert!(
+        *learning_rate > 0.0 && error.to_string().contains("ball_1, ball_2"),
+        "{error}"
+    );
+    let flat = trainer
+        .network()
+        .parameters()
+        .flat()
+        .abs()
+        .max()
+        .double_value(&[]);
+    assert!(flat.is_finite());
+    let kept = Checkpoint::open(&CheckpointKind::Latest.path(dir.path())).unwrap();
+    assert_eq!(kept.metadata().current_epoch, 1);
+}
+
+#[test]
+fn a_training_that_runs_out_of_batches_says_where() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(setup(3, dir.path()), config(1)).unwrap();
+    let mut training = Balls::new(3);
+    training.left = 4;
+    let stop = AtomicBool::new(false);
+    let error = trainer
+        .run(&mut training, &mut Balls::new(3), &Silent, &stop)
+        .unwrap_err();
+    assert!(
+        matches!(error, TrainError::NoMoreBatches { iteration: 4, .. }),
+        "{error}"
+    );
+}
+
+/// Delivers one batch, whatever is asked.
+#[derive(Debug)]
+struct One(Option<Batch>);
+
+impl BatchSource for One {
+    fn request(&mut self, _: usize, _: std::ops::Range<usize>) {}
+
+    fn next_batch(&mut self) -> Option<Result<Batch, LoadError>> {
+        self.0.take().map(Ok)
+    }
+}
+
+#[test]
+fn batches_that_do_not_fit_are_errors_that_name_the_cases() {
+    tch::set_num_threads(1);
+    let start = BatchAddress {
+        epoch: 0,
+        iteration: 0,
+    };
+    type Change = fn(&mut Batch);
+    let changes: [(&str, Change); 8] = [
+        ("channels", |b| b.shape[1] = 2),
+        ("values for the shape", |b| {
+            b.data.pop();
+        }),
+        ("targets", |b| b.targets.clear()),
+        ("label 3", |b| b.targets[0].labels[5] = 3),
+        ("label -1", |b| b.targets[0].labels[5] = -1),
+        ("labels and shape", |b| {
+            b.targets[0].labels.pop();
+        }),
+        ("samples", |b| b.targets[0].shape[0] = 1),
+        ("is due", |b| b.address.iteration = 1),
+    ];
+    for (wanted, change) in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trainer = Trainer::new(setup(3, dir.path()), config(1)).unwrap();
+        let mut batch = balls(3, start);
+        change(&mut batch);
+        let stop = AtomicBool::new(false);
+        let error = trainer
+            .run(&mut One(Some(batch)), &mut Balls::new(3), &Silent, &stop)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(wanted) && error.contains("ball_1"),
+            "{wanted}: {error}"
+        );
+    }
+}
+
+#[test]
+fn pretrained_weights_are_taken_but_for_the_outputs() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(setup(3, dir.path()), config(1)).unwrap();
+    run(&mut trainer, 3).unwrap();
+    let file = dir.path().join("w.safetensors");
+    trainer.network().save_weights(&file).unwrap();
+    let mut fresh = Trainer::new(setup(3, dir.path()), config(1)).unwrap();
+    let before = fresh
+        .network()
+        .parameters()
+        .get("decoder.seg_layers.1.weight")
+        .unwrap()
+        .copy();
+    fresh.load_pretrained(&file).unwrap();
+    let value = |t: &Trainer, name: &str| t.network().parameters().get(name).unwrap().copy();
+    let name = "encoder.stages.0.0.convs.0.conv.weight";
+    assert_eq!(value(&fresh, name), value(&trainer, name));
+    assert_eq!(value(&fresh, "decoder.seg_layers.1.weight"), before);
+}
