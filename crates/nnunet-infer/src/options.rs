@@ -1,0 +1,84 @@
+//! How to predict.
+
+use std::num::NonZeroUsize;
+
+use nnunet_model::{CheckpointKind, DeviceChoice};
+
+/// How to predict. The default is what nnU-Net does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictOptions {
+    /// Where the network runs.
+    pub device: DeviceChoice,
+    /// How far neighbouring windows are apart, as a fraction of their edge, above 0 and at
+    /// most 1. The paper and all versions use 0.5.
+    pub step: f64,
+    /// Whether each window is also predicted mirrored.
+    pub mirroring: Mirroring,
+    /// How many windows go through the network at once.
+    pub windows_per_batch: WindowBatch,
+    /// Number format of the network.
+    pub precision: Precision,
+    /// Which checkpoint of each fold is loaded.
+    pub checkpoint: CheckpointKind,
+    /// What happens to cases of a folder that have an output already.
+    pub existing: ExistingOutputs,
+    /// The most memory that a case may take beside the network and the whole image as read,
+    /// bytes; none means what the machine has.
+    pub memory_limit: Option<u64>,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            device: DeviceChoice::Cpu,
+            step: 0.5,
+            mirroring: Mirroring::default(),
+            windows_per_batch: WindowBatch::default(),
+            precision: Precision::default(),
+            checkpoint: CheckpointKind::Final,
+            existing: ExistingOutputs::default(),
+            memory_limit: None,
+        }
+    }
+}
+
+/// Test-time mirroring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mirroring {
+    /// Average over all combinations of the axes that the training mirrored: up to eight
+    /// passes in 3D, four in 2D.
+    #[default]
+    AsTrained,
+    /// One pass.
+    Off,
+}
+
+/// How many windows go through the network at once. Results don't depend on it beyond rounding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WindowBatch {
+    /// One large window, or several small ones, as the device likes it.
+    #[default]
+    Automatic,
+    /// This many.
+    Windows(NonZeroUsize),
+}
+
+/// Number format of the network; accumulation is always single precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Half precision where it is safe on a GPU, single precision on the processor.
+    #[default]
+    Mixed,
+    /// Single precision.
+    Single,
+}
+
+/// What happens to cases of a folder that have an output already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ExistingOutputs {
+    /// They are predicted again.
+    #[default]
+    Replace,
+    /// They are left out.
+    Keep,
+}

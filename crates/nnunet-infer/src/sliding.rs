@@ -1,0 +1,167 @@
+//! The sliding window: from a preprocessed image to averaged network outputs, slice by slice.
+
+use ndarray::ArrayView4;
+use nnunet_model::{Device, Tensor};
+use nnunet_schema::plans::Dimensionality;
+
+use crate::accumulator::{Accumulator, SliceSink};
+use crate::averaging::Classes;
+use crate::cut::cut;
+use crate::{Averaging, InferError, Network, Precision, Tiling, TilingWeights};
+
+/// Voxels of small windows that go through the network at once on the processor, and on a GPU.
+const BATCH_VOXELS_CPU: usize = 1 << 17;
+const BATCH_VOXELS_GPU: usize = 1 << 21;
+/// More windows than this at once don't help.
+const MAX_BATCH: usize = 32;
+
+/// How many windows of this many voxels go through a network at once if nobody says.
+pub(crate) fn automatic_batch(device: Device, window_voxels: usize) -> usize {
+    let voxels = if device.is_cuda() {
+        BATCH_VOXELS_GPU
+    } else {
+        BATCH_VOXELS_CPU
+    };
+    (voxels / window_voxels.max(1)).clamp(1, MAX_BATCH)
+}
+
+/// Networks, and how they are applied to the windows of one case.
+#[derive(Debug)]
+pub(crate) struct SlidingWindow<'a> {
+    pub(crate) case: &'a str,
+    pub(crate) networks: &'a [&'a dyn Network],
+    pub(crate) tiling: &'a Tiling,
+    pub(crate) dimensionality: Dimensionality,
+    /// Combinations of mirrored dimensions of the network's input.
+    pub(crate) mirrorings: &'a [Vec<i64>],
+    pub(crate) averaging: Averaging,
+    pub(crate) classes: Classes,
+    pub(crate) heads: usize,
+    pub(crate) batch: usize,
+    pub(crate) precision: Precision,
+}
+
+impl SlidingWindow<'_> {
+    /// Predicts `image`, `(channel, z, y, x)`, and hands the slices to `sink` in order.
+    pub(crate) fn run(
+        &self,
+        image: ArrayView4<'_, f32>,
+        sink: &mut dyn SliceSink,
+    ) -> Result<(), InferError> {
+        let _guard = tch::no_grad_guard();
+        let weights = TilingWeights::new(self.tiling);
+        let passes = self.networks.len() * self.mirrorings.len();
+        let mut sum = Accumulator::new(self.case, self.tiling, &weights, self.heads, passes);
+        let window_values = self.heads * self.tiling.window().volume();
+        let mut values = vec![0.0; self.batch * window_values];
+        let mut buffer = Vec::new();
+        for positions in self.tiling.windows().chunks(self.batch) {
+            let windows = self.cut(&image, positions, &mut buffer)?;
+            let total = self.total(&windows)?;
+            total.f_copy_data(&mut values, positions.len() * window_values)?;
+            for (position, values) in positions.iter().zip(values.chunks_exact(window_values)) {
+                sum.release(position[0], sink)?;
+                sum.add(*position, values)?;
+            }
+        }
+        sum.release(self.tiling.padded()[0], sink)
+    }
+
+    /// A batch of windows; `buffer` is scratch space.
+    fn cut(
+        &self,
+        image: &ArrayView4<'_, f32>,
+        positions: &[[usize; 3]],
+        buffer: &mut Vec<f32>,
+    ) -> Result<Tensor, InferError> {
+        let (channels, window) = (image.dim().0, self.tiling.window());
+        let length = channels * window.volume();
+        buffer.resize(positions.len() * length, 0.0);
+        for (position, target) in positions.iter().zip(buffer.chunks_exact_mut(length)) {
+            cut(image, self.tiling, *position, target);
+        }
+        let [z, y, x] = window.voxels().map(|edge| edge as i64);
+        let (batch, channels) = (positions.len() as i64, channels as i64);
+        let flat = Tensor::f_from_slice(buffer)?;
+        Ok(match self.dimensionality {
+            Dimensionality::Two => flat.f_view([batch, channels, y, x])?,
+            Dimensionality::Three => flat.f_view([batch, channels, z, y, x])?,
+        })
+    }
+
+    /// The sum over all networks and mirrorings, `(window, class, …)`, on the processor.
+    fn total(&self, windows: &Tensor) -> Result<Tensor, InferError> {
+        let mut total: Option<Tensor> = None;
+        for network in self.networks {
+            let windows = windows.f_to_device(network.device())?;
+            let mut own: Option<Tensor> = None;
+            for dimensions in self.mirrorings {
+                let output = self.pass(*network, &windows, dimensions)?;
+                add(&mut own, output)?;
+            }
+            if let Some(own) = own {
+                add(&mut total, own.f_to_device(Device::Cpu)?)?;
+            }
+        }
+        total.ok_or_else(|| InferError::NoNetworks {
+            case: self.case.to_owned(),
+        })
+    }
+
+    /// One pass: mirrored there and back.
+    fn pass(
+        &self,
+        network: &dyn Network,
+        windows: &Tensor,
+        dimensions: &[i64],
+    ) -> Result<Tensor, InferError> {
+        if dimensions.is_empty() {
+            return self.forward(network, windows);
+        }
+        let output = self.forward(network, &windows.f_flip(dimensions)?)?;
+        Ok(output.f_flip(dimensions)?)
+    }
+
+    fn forward(&self, network: &dyn Network, windows: &Tensor) -> Result<Tensor, InferError> {
+        let mixed = self.precision == Precision::Mixed && network.device().is_cuda();
+        let logits = if mixed {
+            tch::autocast(true, || network.forward(windows))?
+        } else {
+            network.forward(windows)?
+        };
+        let mut expected = windows.size();
+        if let Some(classes) = expected.get_mut(1) {
+            *classes = self.heads as i64;
+        }
+        let found = logits.size();
+        if found != expected {
+            return Err(InferError::NetworkOutput {
+                case: self.case.to_owned(),
+                found,
+                expected,
+            });
+        }
+        self.averaging.apply(&logits, self.classes)
+    }
+}
+
+/// Adds `value` to what is there. Not in place: a network may have given out what it keeps.
+fn add(sum: &mut Option<Tensor>, value: Tensor) -> Result<(), InferError> {
+    *sum = Some(match sum.take() {
+        None => value,
+        Some(sum) => sum.f_add(&value)?,
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_windows_go_together_and_large_ones_alone() {
+        assert_eq!(automatic_batch(Device::Cpu, 128 * 128 * 128), 1);
+        assert_eq!(automatic_batch(Device::Cpu, 40 * 56), 32);
+        assert_eq!(automatic_batch(Device::Cuda(0), 512 * 512), 8);
+    }
+}
