@@ -1,0 +1,167 @@
+use std::path::PathBuf;
+
+use nnunet_image::ImageError;
+use nnunet_schema::{SchemaError, Shape};
+
+use crate::Map;
+
+/// What can go wrong while predictions are compared with references.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// A document is missing, wrong, or could not be written.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A label map could not be read.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A pair of label maps cannot be compared.
+    #[error(
+        "case `{case}` ({} against {}): {source}", prediction.display(), reference.display()
+    )]
+    Case {
+        /// The case.
+        case: String,
+        /// The reference label map.
+        reference: PathBuf,
+        /// The predicted label map.
+        prediction: PathBuf,
+        /// What is wrong with them.
+        source: Box<EvaluateError>,
+    },
+    /// Several cases failed; the others were evaluated in vain, for a summary needs all.
+    #[error("{} cases failed:\n{}", failures.len(), list(failures))]
+    Several {
+        /// One per case.
+        failures: Vec<EvaluateError>,
+    },
+    /// Prediction and reference have different shapes.
+    #[error(
+        "the prediction has {prediction} voxels (z, y, x) and the reference {reference}: they \
+         must be of the same image"
+    )]
+    Shapes {
+        /// Shape of the reference.
+        reference: Shape,
+        /// Shape of the prediction.
+        prediction: Shape,
+    },
+    /// Prediction and reference have different numbers of voxels.
+    #[error("the prediction has {prediction} voxels and the reference {reference}")]
+    Lengths {
+        /// Voxels of the reference.
+        reference: usize,
+        /// Voxels of the prediction.
+        prediction: usize,
+    },
+    /// A label map holds a label that `dataset.json` does not list.
+    #[error("the {map} holds the label {label}, but dataset.json has only {known:?}")]
+    UnexpectedLabel {
+        /// The map that holds it.
+        map: Map,
+        /// The label.
+        label: i64,
+        /// The labels of the dataset.
+        known: Vec<u16>,
+    },
+    /// The folder of the predictions holds no label map.
+    #[error("{} holds no predictions: expected files named like CASE{ending}", folder.display())]
+    NoPredictions {
+        /// The folder.
+        folder: PathBuf,
+        /// The file ending of the dataset.
+        ending: String,
+    },
+    /// A prediction has no reference to be compared with.
+    #[error(
+        "case `{case}` has a prediction but no reference: expected {}; give the folder with the \
+         labels of these cases", expected.display()
+    )]
+    MissingReference {
+        /// The case.
+        case: String,
+        /// The file that should be there.
+        expected: PathBuf,
+    },
+    /// References have no prediction, and the caller wants all of them predicted.
+    #[error(
+        "{} of {total} references have no prediction in {}: {}; predict them, or allow missing \
+         predictions", cases.len(), folder.display(), abbreviated(cases)
+    )]
+    MissingPredictions {
+        /// The folder of the predictions.
+        folder: PathBuf,
+        /// The cases without a prediction.
+        cases: Vec<String>,
+        /// Number of references.
+        total: usize,
+    },
+    /// A case occurs in two summaries that are to be merged.
+    #[error(
+        "the case {case} occurs in the summaries {first} and {second} (counted from 0): the folds \
+         of a cross-validation have no case in common"
+    )]
+    CaseInTwoSummaries {
+        /// The file name of the case.
+        case: String,
+        /// Position of the first summary.
+        first: usize,
+        /// Position of the second summary.
+        second: usize,
+    },
+    /// Metrics of different classes, which have no common mean.
+    #[error(
+        "`{case}` has the classes {found:?}, but `{expected_by}` has {expected:?}: they must be \
+         of the same dataset"
+    )]
+    DifferentClasses {
+        /// The case or candidate that differs.
+        case: String,
+        /// Its classes.
+        found: Vec<String>,
+        /// The case or candidate that it was compared with.
+        expected_by: String,
+        /// Its classes.
+        expected: Vec<String>,
+    },
+    /// Candidates that were not evaluated on the same cases.
+    #[error(
+        "`{first}` and `{second}` were not evaluated on the same cases: {case} is in only one of \
+         them"
+    )]
+    DifferentCases {
+        /// A candidate.
+        first: String,
+        /// Another candidate.
+        second: String,
+        /// A case that only one of them has.
+        case: String,
+    },
+    /// There is no best candidate.
+    #[error("nothing to select: {reason}")]
+    NothingToSelect {
+        /// Why.
+        reason: String,
+    },
+    /// A picture cannot be drawn from these arguments.
+    #[error("cannot draw the overlay: {problem}")]
+    Overlay {
+        /// What was found and what was expected.
+        problem: String,
+    },
+}
+
+fn list(failures: &[EvaluateError]) -> String {
+    let lines: Vec<String> = failures.iter().map(|f| format!("  {f}")).collect();
+    lines.join("\n")
+}
+
+/// The first few names, and how many more there are.
+fn abbreviated(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
