@@ -1,0 +1,54 @@
+use std::path::PathBuf;
+
+/// What can go wrong while a stage runs; each variant is the error of one crate, or a document
+/// that an earlier stage should have left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// A document of an earlier stage is missing.
+    #[error("{} is missing: run `{command}` first", path.display())]
+    StageMissing {
+        /// The document.
+        path: PathBuf,
+        /// The command that makes it.
+        command: String,
+    },
+    /// Some cases could not be preprocessed; the others were.
+    #[error("{failed} of {total} cases could not be preprocessed")]
+    CasesFailed {
+        /// Cases that failed.
+        failed: usize,
+        /// Cases in all.
+        total: usize,
+    },
+    /// A document.
+    #[error(transparent)]
+    Schema(#[from] nnunet_schema::SchemaError),
+    /// A raw dataset or an image file.
+    #[error(transparent)]
+    Image(#[from] nnunet_image::ImageError),
+    /// The fingerprint.
+    #[error(transparent)]
+    Fingerprint(#[from] nnunet_fingerprint::FingerprintError),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] nnunet_planner::PlanError),
+    /// Preprocessing.
+    #[error(transparent)]
+    Preprocess(#[from] nnunet_preprocess::PreprocessError),
+    /// The batches.
+    #[error(transparent)]
+    Augment(#[from] nnunet_augment::AugmentError),
+    /// The network.
+    #[error(transparent)]
+    Model(#[from] nnunet_model::ModelError),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] nnunet_train::TrainError),
+    /// Prediction.
+    #[error(transparent)]
+    Infer(#[from] nnunet_infer::InferError),
+    /// Evaluation.
+    #[error(transparent)]
+    Evaluate(#[from] nnunet_evaluate::EvaluateError),
+}

@@ -1,0 +1,287 @@
+//! Training one configuration on one fold, and its validation on the held-out cases.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use nnunet_augment::{
+    Augmentation, AugmentationSetup, BatchLoader, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
+};
+use nnunet_evaluate::{EvaluateOptions, MissingPredictions, evaluate_folder};
+use nnunet_image::CropBox;
+use nnunet_infer::{PredictOptions, Predictor};
+use nnunet_model::{CheckpointKind, DeviceChoice};
+use nnunet_preprocess::{CaseStore, PreprocessedCase};
+use nnunet_schema::{
+    DatasetDescription, DatasetId, Plans, RuleSet, Split, Splits, Summary, Task, layout,
+};
+use nnunet_train::{Outcome, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
+
+use super::prepare::require;
+use super::{Existing, Pipeline, PipelineError};
+
+/// The trainer's name in the model folder: that of the Python program's default.
+pub const TRAINER: &str = "nnUNetTrainer";
+/// Folder of the held-out cases' predictions in a fold folder.
+const VALIDATION: &str = "validation";
+
+/// What to train.
+#[derive(Clone, Debug)]
+pub struct TrainRequest {
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Name of the plans.
+    pub plans_name: String,
+    /// The configuration, e.g. `3d_fullres`.
+    pub configuration: String,
+    /// Epochs, iterations, learning rate, seed, fold.
+    pub training: TrainingConfig,
+    /// Where the network runs.
+    pub device: DeviceChoice,
+    /// Threads that prepare batches.
+    pub loader_threads: NonZeroUsize,
+    /// What to do about a checkpoint in the fold folder: go on from it, or begin anew.
+    pub existing: Existing,
+}
+
+/// How a training ended.
+#[derive(Clone, Debug)]
+pub enum TrainOutcome {
+    /// Trained and validated.
+    Finished {
+        /// The fold folder, with the checkpoints, the log and the validation.
+        folder: PathBuf,
+        /// The metrics of the held-out cases.
+        validation: Summary,
+    },
+    /// Stopped on request; the checkpoint `latest` is in the fold folder.
+    Stopped {
+        /// The fold folder.
+        folder: PathBuf,
+    },
+}
+
+/// What training and validation of a fold both need.
+struct FoldJob {
+    dataset: String,
+    plans: Plans,
+    description: DatasetDescription,
+    store: CaseStore,
+    split: Split,
+    model: PathBuf,
+    folder: PathBuf,
+}
+
+impl Pipeline {
+    /// Trains a configuration on a fold, then segments the held-out cases with the final
+    /// network and compares them with their references. Setting `stop` ends the training after
+    /// the iteration under way, with a checkpoint.
+    ///
+    /// # Errors
+    /// If an earlier stage is missing, a case of the split is not preprocessed, or training or
+    /// validation fails.
+    pub fn train(
+        &self,
+        request: &TrainRequest,
+        observer: &dyn TrainObserver,
+        stop: &AtomicBool,
+    ) -> Result<TrainOutcome, PipelineError> {
+        let job = self.fold_job(request)?;
+        self.write_model_documents(&job)?;
+        if self.run_training(&job, request, observer, stop)? == Outcome::Stopped {
+            return Ok(TrainOutcome::Stopped { folder: job.folder });
+        }
+        let validation = self.validate(&job, request)?;
+        Ok(TrainOutcome::Finished {
+            folder: job.folder,
+            validation,
+        })
+    }
+
+    fn fold_job(&self, request: &TrainRequest) -> Result<FoldJob, PipelineError> {
+        let dataset = self.layout.resolve(&request.dataset)?;
+        let (plans_name, configuration) = (&request.plans_name, &request.configuration);
+        let plans = self.plans(&dataset, plans_name)?;
+        let store = self.store_folder(&dataset, &plans, configuration)?;
+        require(&store, || {
+            format!("nnunet preprocess {dataset} -c {configuration}")
+        })?;
+        let store = CaseStore::open(&store)?;
+        let description = self.description(&dataset)?;
+        let header = nnunet_preprocess::StoreHeader::new(&plans, configuration, &description)?;
+        store.check_settings(&header.settings)?;
+        let split = self.splits(&dataset, &store)?.fold(request.training.fold)?;
+        let model = self
+            .layout
+            .model(&dataset, TRAINER, plans_name, configuration);
+        Ok(FoldJob {
+            folder: layout::fold(&model, request.training.fold),
+            dataset,
+            plans,
+            description,
+            store,
+            split,
+            model,
+        })
+    }
+
+    /// The splits of a dataset; made from its preprocessed cases if there are none yet.
+    fn splits(&self, dataset: &str, store: &CaseStore) -> Result<Splits, PipelineError> {
+        let path = self.layout.splits(dataset);
+        if path.exists() {
+            return Ok(Splits::load(&path)?);
+        }
+        let splits = Splits::five_fold(&store.cases()?)?;
+        splits.save(&path)?;
+        Ok(splits)
+    }
+
+    /// The copies of the documents that a model folder carries: inference reads only these.
+    fn write_model_documents(&self, job: &FoldJob) -> Result<(), PipelineError> {
+        job.plans.save(&layout::model_plans(&job.model))?;
+        job.description.save(&layout::dataset_json(&job.model))?;
+        let fingerprint = self.layout.fingerprint(&job.dataset);
+        if fingerprint.exists() {
+            let fingerprint = nnunet_schema::DatasetFingerprint::load(&fingerprint)?;
+            fingerprint.save(&job.model.join("dataset_fingerprint.json"))?;
+        }
+        Ok(())
+    }
+
+    fn run_training(
+        &self,
+        job: &FoldJob,
+        request: &TrainRequest,
+        observer: &dyn TrainObserver,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, PipelineError> {
+        let configuration = job.plans.configuration(&request.configuration)?;
+        let geometry = AugmentationSetup::for_configuration(&configuration);
+        let setup = TrainerSetup {
+            configuration_name: request.configuration.clone(),
+            labels: job.description.label_scheme()?,
+            channels: job.description.channels(),
+            device: request.device.open()?,
+            trainer_name: TRAINER.to_owned(),
+            mirror_axes: geometry.network_mirror_axes(),
+            fold_folder: job.folder.clone(),
+            configuration,
+        };
+        let config = request.training.clone().check()?;
+        let mut trainer = match request.existing {
+            Existing::Keep => Trainer::resume_or_new(setup.clone(), config)?,
+            Existing::Replace => Trainer::new(setup.clone(), config)?,
+        };
+        let loader = |cases: &[String], mode| -> Result<BatchLoader, PipelineError> {
+            let mut settings = LoaderConfig::for_configuration(mode, &setup.configuration);
+            settings.seed = request.training.seed;
+            settings.fold = request.training.fold;
+            if setup.labels.ignore_label().is_some() {
+                settings.free_crops = FreeCrops::Annotated;
+            }
+            Ok(BatchLoader::new(
+                open_cases(&job.store, cases)?,
+                settings,
+                request.loader_threads.get(),
+            )?)
+        };
+        let mut training = loader(
+            &job.split.train,
+            LoaderMode::Training(augmentation(&job.plans)),
+        )?;
+        let mut validation = loader(&job.split.val, LoaderMode::Validation)?;
+        let from = trainer.position();
+        for epoch in from.epoch..request.training.epochs {
+            let done = if epoch == from.epoch {
+                from.iteration
+            } else {
+                0
+            };
+            training.request(
+                epoch as u64,
+                done as u64..request.training.iterations_per_epoch as u64,
+            );
+            validation.request(
+                epoch as u64,
+                0..request.training.validation_iterations as u64,
+            );
+        }
+        Ok(trainer.run(&mut training, &mut validation, observer, stop)?)
+    }
+
+    /// Segments the held-out cases with the final network of the fold and evaluates them.
+    fn validate(&self, job: &FoldJob, request: &TrainRequest) -> Result<Summary, PipelineError> {
+        let options = PredictOptions {
+            device: request.device,
+            checkpoint: CheckpointKind::Final,
+            ..PredictOptions::default()
+        };
+        let predictor = Predictor::load(&job.model, &[request.training.fold], options)?;
+        let folder = job.folder.join(VALIDATION);
+        let task = (self.progress).start(
+            &format!(
+                "validate {} fold {}",
+                request.configuration, request.training.fold
+            ),
+            job.split.val.len(),
+        );
+        for case in &job.split.val {
+            self.validate_case(&predictor, &job.store, case, &folder, task.as_ref())?;
+        }
+        drop(task);
+        let summary = evaluate_folder(
+            &layout::training_labels(&self.layout.raw_dataset(&job.dataset)),
+            &folder,
+            &job.description,
+            &self.formats,
+            // The references of the other folds are not missed.
+            &EvaluateOptions {
+                missing_predictions: MissingPredictions::Ignore,
+            },
+            self.progress.as_ref(),
+        )?;
+        summary.save(&layout::summary(&folder))?;
+        Ok(summary)
+    }
+
+    fn validate_case(
+        &self,
+        predictor: &Predictor,
+        store: &CaseStore,
+        case: &str,
+        folder: &Path,
+        task: &dyn Task,
+    ) -> Result<(), PipelineError> {
+        let stored = store.open_case(case)?;
+        let whole = CropBox::whole(stored.shape());
+        let prepared = PreprocessedCase {
+            data: stored.read_data(whole)?,
+            labels: stored.read_labels(whole)?,
+            properties: stored.properties().clone(),
+        };
+        let labels = predictor.predict_preprocessed(case, &prepared)?;
+        let ending = &predictor.dataset().file_ending;
+        let target = folder.join(format!("{case}{ending}"));
+        self.formats.write_labels(&target, &labels)?;
+        task.step(case);
+        Ok(())
+    }
+}
+
+/// The augmentation that belongs to the rules that the plans follow.
+fn augmentation(plans: &Plans) -> Augmentation {
+    match plans.rule_set() {
+        RuleSet::Paper => Augmentation::paper(),
+        _ => Augmentation::v2(),
+    }
+}
+
+fn open_cases(
+    store: &CaseStore,
+    cases: &[String],
+) -> Result<Vec<Arc<dyn CaseSource>>, PipelineError> {
+    (cases.iter())
+        .map(|case| Ok(Arc::new(store.open_case(case)?) as Arc<dyn CaseSource>))
+        .collect()
+}
