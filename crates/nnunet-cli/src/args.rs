@@ -1,0 +1,222 @@
+//! What the user typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nnunet::model::DeviceChoice;
+use nnunet::schema::layout::{ENV_PREPROCESSED, ENV_RAW, ENV_RESULTS};
+use nnunet::schema::{DatasetId, Fold};
+
+/// Designs, trains and runs segmentation pipelines for biomedical images.
+///
+/// Give it a folder of labelled images in nnU-Net's layout; it looks at them, plans a pipeline,
+/// trains it and segments new images, with nobody turning a knob.
+#[derive(Debug, Parser)]
+#[command(name = "nnunet", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The three root folders
+    #[command(flatten)]
+    pub(crate) roots: Roots,
+    /// CPU threads (default: all)
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where datasets, preprocessed cases and models lie.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Roots {
+    /// Folder of the raw datasets
+    #[arg(long, global = true, env = ENV_RAW, value_name = "DIR")]
+    pub(crate) raw: Option<PathBuf>,
+    /// Folder of fingerprints, plans and preprocessed cases
+    #[arg(long, global = true, env = ENV_PREPROCESSED, value_name = "DIR")]
+    pub(crate) preprocessed: Option<PathBuf>,
+    /// Folder of trained models
+    #[arg(long, global = true, env = ENV_RESULTS, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a raw dataset: files, shapes, spacings, label values
+    Verify(DatasetArgs),
+    /// Collect the facts about a dataset that the planner works from
+    Fingerprint(FingerprintArgs),
+    /// Design the pipeline: target spacing, patch size, batch size, network
+    Plan(PlanArgs),
+    /// Crop, resample and normalise all cases for a configuration
+    Preprocess(PreprocessArgs),
+    /// Train one configuration on one fold, then validate it on the held-out cases
+    Train(TrainArgs),
+    /// Segment new images with a trained model
+    Predict(PredictArgs),
+    /// Compare predictions with references
+    Evaluate(EvaluateArgs),
+    /// Run the whole pipeline on labelled phantoms made on the spot
+    Demo(DemoArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DatasetArgs {
+    /// Dataset, by number (`4`) or folder name (`Dataset004_Hippocampus`)
+    pub(crate) dataset: DatasetId,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FingerprintArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    /// Compute it anew even if it is there
+    #[arg(long)]
+    pub(crate) clean: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlansName {
+    /// Name of the plans
+    #[arg(
+        short = 'p',
+        long = "plans",
+        default_value = "nnUNetPlans",
+        value_name = "NAME"
+    )]
+    pub(crate) plans: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    #[command(flatten)]
+    pub(crate) plans: PlansName,
+    /// GPU memory that the plan may use, in gigabytes
+    #[arg(long, default_value_t = 8.0, value_name = "GB")]
+    pub(crate) gpu_memory: f64,
+    /// Features of the first stage, instead of 32
+    #[arg(long, value_name = "N")]
+    pub(crate) base_features: Option<usize>,
+    /// Batch size of every configuration, instead of the largest that fits
+    #[arg(long, value_name = "N")]
+    pub(crate) batch_size: Option<usize>,
+    /// Patch size, coarsest axis first: `a,b,c` for 3D configurations, `b,c` for 2D
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', num_args = 1)]
+    pub(crate) patch_size: Option<Vec<usize>>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PreprocessArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    #[command(flatten)]
+    pub(crate) plans: PlansName,
+    /// Configurations, e.g. `3d_fullres` (default: all of the plan)
+    #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
+    pub(crate) configurations: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    /// Configuration, e.g. `3d_fullres`
+    pub(crate) configuration: String,
+    /// Fold: 0 to 4, or `all`
+    pub(crate) fold: Fold,
+    #[command(flatten)]
+    pub(crate) plans: PlansName,
+    /// Epochs
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) epochs: usize,
+    /// Training steps per epoch
+    #[arg(long, default_value_t = 250, value_name = "N")]
+    pub(crate) iterations: usize,
+    /// Validation steps per epoch (default: a fifth of the training steps)
+    #[arg(long, value_name = "N")]
+    pub(crate) validation_iterations: Option<usize>,
+    /// Seed of all randomness
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Go on from the last checkpoint
+    #[arg(long = "continue")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Threads that prepare batches
+    #[arg(long, default_value = "2", value_name = "N")]
+    pub(crate) loader_threads: NonZeroUsize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DeviceArgs {
+    /// `cpu`, `cuda` or `cuda:N` (default: the first GPU, or the CPU if there is none)
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PredictArgs {
+    /// Folder of images, named like the training images
+    #[arg(short = 'i', long = "input", value_name = "DIR")]
+    pub(crate) input: PathBuf,
+    /// Folder for the label maps
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Model folder `RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION`
+    #[arg(short = 'm', long = "model", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Folds to average (default: all that are trained)
+    #[arg(short = 'f', long = "folds", value_name = "FOLD", num_args = 1..)]
+    pub(crate) folds: Vec<Fold>,
+    /// Don't average over mirrored copies: up to eight times faster, a little less accurate
+    #[arg(long)]
+    pub(crate) no_mirroring: bool,
+    /// Skip cases whose label map is already there
+    #[arg(long = "continue")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EvaluateArgs {
+    /// Folder of reference label maps
+    #[arg(long, value_name = "DIR")]
+    pub(crate) references: PathBuf,
+    /// Folder of predicted label maps
+    #[arg(long, value_name = "DIR")]
+    pub(crate) predictions: PathBuf,
+    /// The `dataset.json` that names the labels
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dataset_json: PathBuf,
+    /// Where to write the summary (default: `summary.json` beside the predictions)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What to do about references without a prediction
+    #[arg(long, value_enum, default_value_t = Missing::Refuse, value_name = "WHAT")]
+    pub(crate) missing: Missing,
+}
+
+/// What to do about references without a prediction.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Missing {
+    /// Stop and list them
+    Refuse,
+    /// Evaluate what is there
+    Ignore,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Folder for everything the demo makes
+    #[arg(long, default_value = "demo", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Channels of the phantoms: one, or two that complement each other
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "N")]
+    pub(crate) channels: u8,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

@@ -1,0 +1,12 @@
+//! One file per command: what it asks of the pipeline, and what it shows.
+
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod fingerprint;
+pub(crate) mod plan;
+pub(crate) mod predict;
+pub(crate) mod preprocess;
+pub(crate) mod train;
+pub(crate) mod verify;
+
+mod report;

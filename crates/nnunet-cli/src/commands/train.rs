@@ -1,0 +1,76 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use nnunet::pipeline::{Existing, TrainOutcome, TrainRequest};
+use nnunet::schema::layout;
+use nnunet::train::{ProgressObserver, TrainingConfig};
+
+use super::report;
+use crate::args::TrainArgs;
+use crate::context::{Context, Need};
+use crate::{Outcome, memory, output};
+
+pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome> {
+    let pipeline = context.pipeline(Need::All)?;
+    let training = TrainingConfig {
+        epochs: args.epochs,
+        iterations_per_epoch: args.iterations,
+        validation_iterations: (args.validation_iterations)
+            .unwrap_or_else(|| (args.iterations / 5).max(1)),
+        seed: args.seed,
+        fold: args.fold,
+        ..TrainingConfig::default()
+    };
+    let request = TrainRequest {
+        dataset: args.dataset.dataset.clone(),
+        plans_name: args.plans.plans.clone(),
+        configuration: args.configuration.clone(),
+        device: context.device(args.device.device),
+        loader_threads: args.loader_threads,
+        existing: if args.resume {
+            Existing::Keep
+        } else {
+            Existing::Replace
+        },
+        training,
+    };
+    let what = format!("train {} fold {}", args.configuration, args.fold);
+    let observer = ProgressObserver::new(context.progress.as_ref(), &what, args.epochs);
+    let stop = stop_on_signal()?;
+    match pipeline.train(&request, &observer, &stop)? {
+        TrainOutcome::Stopped { folder } => {
+            output::line(format!(
+                "stopped; `--continue` goes on from {}",
+                folder.display()
+            ));
+            Ok(Outcome::Interrupted)
+        }
+        TrainOutcome::Finished { folder, validation } => {
+            let raw = pipeline.raw_dataset(&request.dataset)?;
+            output::line(report::dice_table(&raw.description, &validation)?);
+            let validation = folder.join("validation");
+            output::line(format!(
+                "summary: {}",
+                layout::summary(&validation).display()
+            ));
+            if let Some(bytes) = memory::peak_resident() {
+                output::line(format!("peak memory: {} MB", bytes / 1_000_000));
+            }
+            Ok(Outcome::Complete)
+        }
+    }
+}
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once.
+pub(super) fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .context("cannot watch for signals")?;
+    Ok(stop)
+}

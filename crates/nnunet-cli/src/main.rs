@@ -1,0 +1,59 @@
+//! The `nnunet` program: the whole method from a shell.
+#![deny(unsafe_code)]
+// This is the one place of the workspace that talks to a person.
+#![allow(clippy::print_stderr)]
+
+mod args;
+mod commands;
+mod context;
+mod memory;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use context::Context;
+
+/// Some cases failed, the others were done.
+const EXIT_PARTIAL: u8 = 2;
+/// Stopped by a signal after writing a checkpoint; `--continue` goes on.
+const EXIT_INTERRUPTED: u8 = 3;
+
+/// How a command ended if it did not fail altogether.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Complete,
+    Partial,
+    Interrupted,
+}
+
+fn main() -> ExitCode {
+    memory::keep_freed_buffers();
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::Partial) => ExitCode::from(EXIT_PARTIAL),
+        Ok(Outcome::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let context = Context::new(&arguments)?;
+    match arguments.command {
+        Command::Verify(args) => commands::verify::run(&context, &args),
+        Command::Fingerprint(args) => commands::fingerprint::run(&context, &args),
+        Command::Plan(args) => commands::plan::run(&context, &args),
+        Command::Preprocess(args) => commands::preprocess::run(&context, &args),
+        Command::Train(args) => commands::train::run(&context, &args),
+        Command::Predict(args) => commands::predict::run(&context, &args),
+        Command::Evaluate(args) => commands::evaluate::run(&context, &args),
+        Command::Demo(args) => commands::demo::run(&context, &args),
+    }
+}

@@ -1,0 +1,27 @@
+//! How the process handles memory.
+
+use std::fs;
+
+/// Tells glibc to keep freed buffers instead of giving them back to the system.
+///
+/// Training allocates and frees the same large tensors at each step. By default each of them is
+/// a mapping of its own that is returned when freed and faulted in anew, page by page.
+#[allow(unsafe_code)] // see `docs/benchmarks.md`, "Allocator", for what this buys
+pub(crate) fn keep_freed_buffers() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: mallopt only sets parameters of the allocator, and no other thread runs yet.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_MAX, 0);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        }
+    }
+}
+
+/// Peak resident memory of this process so far, in bytes, where the system tells.
+pub(crate) fn peak_resident() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,44 @@
+//! Results go to stdout; a reader that has gone away (`| head`) is no error.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+/// Prints a line.
+pub(crate) fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// An empty table with these column heads; all columns but the first are aligned right.
+pub(crate) fn table(heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(heads);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// A Dice value with four digits, or a dash where there is none.
+pub(crate) fn score(value: f64) -> String {
+    if value.is_nan() {
+        "–".to_owned()
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// A duration as a person reads it.
+pub(crate) fn seconds(value: f64) -> String {
+    if value < 60.0 {
+        format!("{value:.1} s")
+    } else {
+        format!(
+            "{:.0} min {:02.0} s",
+            (value / 60.0).floor(),
+            (value % 60.0).floor()
+        )
+    }
+}

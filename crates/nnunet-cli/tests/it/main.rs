@@ -1,0 +1,7 @@
+//! The program from outside: what it prints and how it ends.
+// Helpers outside of test functions may fail and print as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod bad_input;
+mod commands;
+mod program;
