@@ -1,0 +1,5 @@
+//! Tests that cross crates.
+// Helpers outside of test functions may fail and print as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod pipeline;
