@@ -6,7 +6,8 @@ use std::fs;
 ///
 /// Training allocates and frees the same large tensors at each step. By default each of them is
 /// a mapping of its own that is returned when freed and faulted in anew, page by page.
-#[allow(unsafe_code)] // see `docs/benchmarks.md`, "Allocator", for what this buys
+/// With the small 3D network this took a training step from 1.37 to 1.22 s (`docs/benchmarks.md`).
+#[allow(unsafe_code)]
 pub(crate) fn keep_freed_buffers() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
