@@ -3,7 +3,7 @@
 use tch::{Device, Tensor};
 
 use crate::ModelError;
-use crate::layout;
+use crate::layout::{self, Layout};
 use crate::parameters::{Initial, ParameterSpec, Parameters, Slot};
 use crate::spec::{NetworkSpec, StageSpec};
 
@@ -50,6 +50,7 @@ pub(crate) struct Conv {
     ones: Vec<i64>,
     zeros: Vec<i64>,
     transposed: bool,
+    layout: Layout,
 }
 
 impl Conv {
@@ -71,7 +72,7 @@ impl Conv {
             name,
             shape,
             fan_in,
-            outputs,
+            features,
             bias,
             (stride, padding, false),
         )
@@ -95,7 +96,7 @@ impl Conv {
             name,
             shape,
             fan_in,
-            outputs,
+            features,
             bias,
             (stride, padding, true),
         )
@@ -106,12 +107,14 @@ impl Conv {
         name: &str,
         shape: Vec<usize>,
         fan_in: f64,
-        outputs: usize,
+        (inputs, outputs): (usize, usize),
         bias: Bias,
         (stride, padding, transposed): (&[usize], Vec<i64>, bool),
     ) -> Self {
         // Kaiming normal, fan-in, for a leaky ReLU.
         let deviation = (2.0 / (1.0 + LEAKY_SLOPE * LEAKY_SLOPE) / fan_in).sqrt();
+        let spatial = shape.get(2..).unwrap_or_default();
+        let layout = Layout::of_convolution(inputs, outputs, spatial);
         let weight = d.push(
             format!("{name}.weight"),
             shape,
@@ -127,6 +130,7 @@ impl Conv {
         Self {
             weight,
             bias,
+            layout,
             stride: stride.iter().map(|s| *s as i64).collect(),
             ones: vec![1; stride.len()],
             zeros: vec![0; stride.len()],
@@ -136,7 +140,7 @@ impl Conv {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, p: &Parameters) -> Result<Tensor, ModelError> {
-        Ok(x.f_convolution(
+        Ok(self.layout.apply(x)?.f_convolution(
             p.at(self.weight),
             self.bias.map(|slot| p.at(slot)),
             self.stride.as_slice(),
@@ -188,6 +192,7 @@ impl InstanceNorm {
 pub(crate) struct ConvNorm {
     conv: Conv,
     norm: InstanceNorm,
+    features: usize,
 }
 
 impl ConvNorm {
@@ -203,27 +208,18 @@ impl ConvNorm {
         Self {
             conv: Conv::new(d, &format!("{name}.conv"), features, kernel, stride, bias),
             norm: InstanceNorm::new(d, &format!("{name}.norm"), features.1, net.epsilon, scale),
+            features: features.1,
         }
     }
 
     pub(crate) fn forward(&self, x: &Tensor, p: &Parameters) -> Result<Tensor, ModelError> {
-        layout::for_convolution(&self.normalized(x, p)?)
+        let y = layout::for_norm(&self.conv.forward(x, p)?)?;
+        self.norm.forward(&y, p)
     }
 
     /// With the activation after it.
     fn activated(&self, x: &Tensor, p: &Parameters) -> Result<Tensor, ModelError> {
-        let mut y = self.normalized(x, p)?;
-        if x.device() == Device::Cpu && y.requires_grad() {
-            // In this order, so that the backward pass of the activation sees one layout.
-            return Ok(layout::for_convolution(&y)?.f_leaky_relu()?);
-        }
-        // In place: the norm's backward pass needs its input, not its output.
-        layout::for_convolution(&y.f_leaky_relu_()?)
-    }
-
-    fn normalized(&self, x: &Tensor, p: &Parameters) -> Result<Tensor, ModelError> {
-        self.norm
-            .forward(&layout::for_norm(&self.conv.forward(x, p)?)?, p)
+        layout::activate(self.forward(x, p)?, self.features)
     }
 }
 
@@ -358,7 +354,7 @@ impl ResidualBlock {
         if let Some(projection) = &self.projection {
             skip = projection.forward(&skip, p)?;
         }
-        Ok(y.f_add_(&skip)?.f_leaky_relu_()?)
+        layout::activate(y.f_add_(&skip)?, self.second.features)
     }
 }
 

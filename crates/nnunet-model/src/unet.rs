@@ -6,7 +6,6 @@ use tch::{Device, Tensor};
 
 use crate::blocks::{Bias, Conv, ConvStack, Declarations, ResidualBlock};
 use crate::initialise;
-use crate::layout;
 use crate::parameters::{ParameterSpec, Parameters};
 use crate::spec::{EncoderKind, NetworkSpec};
 use crate::{ModelError, spec};
@@ -264,8 +263,7 @@ impl UNet {
     /// As [`Self::forward`].
     pub fn forward_outputs(&self, input: &Tensor, count: usize) -> Result<Vec<Tensor>, ModelError> {
         self.check_input(&input.size())?;
-        let input = layout::of_input(input)?;
-        self.topology.forward(&input, &self.parameters, count)
+        self.topology.forward(input, &self.parameters, count)
     }
 
     fn check_input(&self, found: &[i64]) -> Result<(), ModelError> {
