@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use tch::{Cuda, Device};
 
-use crate::ModelError;
+use crate::{CudaLibrary, ModelError};
 
 /// A device as a user names it: `cpu`, `cuda` or `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,7 +18,8 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device, if this machine has it.
+    /// The device, if this machine has it. Asking for a GPU [loads](CudaLibrary::load) libtorch's
+    /// CUDA library.
     ///
     /// # Errors
     /// [`ModelError::Device`] if libtorch sees no such GPU.
@@ -26,6 +27,7 @@ impl DeviceChoice {
         let Self::Cuda(index) = self else {
             return Ok(Device::Cpu);
         };
+        let library = CudaLibrary::load();
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
         if index < count {
             return Ok(Device::Cuda(index));
@@ -33,10 +35,28 @@ impl DeviceChoice {
         Err(ModelError::Device {
             asked: self.to_string(),
             problem: match count {
-                0 => "libtorch sees no GPU here; use `cpu`, or a CUDA build of libtorch".to_owned(),
+                0 => no_gpu(library),
                 n => format!("this machine has {n} GPU(s), numbered from 0"),
             },
         })
+    }
+}
+
+fn no_gpu(library: &CudaLibrary) -> String {
+    match library {
+        CudaLibrary::Loaded(path) => format!(
+            "{} is loaded and sees no GPU: check `nvidia-smi`, or use `cpu`",
+            path.display()
+        ),
+        CudaLibrary::Absent(Some(folder)) => format!(
+            "the libtorch in {} is built for the processor only: use `cpu`, or a CUDA build of \
+             libtorch (`cargo xtask libtorch --cuda`)",
+            folder.display()
+        ),
+        CudaLibrary::Absent(None) => "libtorch sees no GPU here: use `cpu`".to_owned(),
+        CudaLibrary::Broken { path, problem } => {
+            format!("{} cannot be loaded: {problem}", path.display())
+        }
     }
 }
 

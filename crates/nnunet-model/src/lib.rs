@@ -7,10 +7,11 @@
 //! Parameters carry the names that they have in nnU-Net v2's modules (`encoder.stages.0.0.…`),
 //! so weights can move between the two programs. [`Checkpoint`] is one file that holds
 //! weights, optimiser state and metadata, so that a crash never leaves parts that disagree.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but for one block in `cuda`, which says why
 
 mod blocks;
 pub mod checkpoint;
+mod cuda;
 pub mod device;
 mod error;
 mod initialise;
@@ -21,6 +22,7 @@ mod unet;
 pub mod weights;
 
 pub use checkpoint::{Checkpoint, CheckpointKind, CheckpointMetadata, TrainingLog};
+pub use cuda::CudaLibrary;
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use parameters::Parameters;
