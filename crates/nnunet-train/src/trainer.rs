@@ -1,16 +1,14 @@
 //! The training loop.
 
+mod checkpoints;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use nnunet_model::checkpoint::{EpochRecord, FORMAT_VERSION};
-use nnunet_model::{
-    Checkpoint, CheckpointKind, CheckpointMetadata, Device, LoadReport, ModelError, Strictness,
-    TrainingLog, UNet,
-};
+use nnunet_model::checkpoint::EpochRecord;
+use nnunet_model::{Checkpoint, CheckpointKind, Device, LoadReport, Strictness, TrainingLog, UNet};
 use nnunet_schema::{Configuration, LabelScheme};
-use serde_json::{Map, Value};
 
 use crate::batch::{Batch, BatchAddress, BatchSource};
 use crate::log;
@@ -99,54 +97,18 @@ impl Trainer {
         })
     }
 
-    /// Goes on from the checkpoint in the fold folder: `final` if it is there (then nothing is
-    /// left to do), else `latest`, else `best`.
-    ///
-    /// # Errors
-    /// [`ModelError::NoCheckpoint`] if there is none; [`TrainError::OtherTraining`] if it was
-    /// written by a training with other settings.
-    pub fn resume(setup: TrainerSetup, config: ValidTrainingConfig) -> Result<Self, TrainError> {
-        let (_, path) = CheckpointKind::find(&setup.fold_folder, &CheckpointKind::RESUME_ORDER)?;
-        let checkpoint = Checkpoint::open(&path)?;
-        let mut trainer = Self::new(setup, config)?;
-        trainer.compare(checkpoint.metadata())?;
-        checkpoint.load_into(&mut trainer.network)?;
-        trainer.sgd.restore(&checkpoint.optimizer()?)?;
-        let metadata = checkpoint.metadata();
-        trainer.epoch = metadata.current_epoch;
-        trainer.unfinished = UnfinishedEpoch::read(metadata);
-        trainer.best_ema = metadata.best_ema;
-        trainer.log = metadata.log.clone();
-        Ok(trainer)
-    }
-
-    /// Goes on from a checkpoint if there is one, begins anew if not.
-    ///
-    /// # Errors
-    /// As [`Self::resume`], but for the missing checkpoint.
-    pub fn resume_or_new(
-        setup: TrainerSetup,
-        config: ValidTrainingConfig,
-    ) -> Result<Self, TrainError> {
-        match CheckpointKind::find(&setup.fold_folder, &CheckpointKind::RESUME_ORDER) {
-            Ok(_) => Self::resume(setup, config),
-            Err(ModelError::NoCheckpoint { .. }) => Self::new(setup, config),
-            Err(other) => Err(other.into()),
-        }
-    }
-
     /// Starts from weights that were trained on something else; the segmentation outputs keep
     /// their fresh weights.
     ///
     /// # Errors
-    /// [`ModelError::Weights`] if a parameter is missing or has another shape.
+    /// [`TrainError::Model`] if a parameter is missing or has another shape.
     pub fn load_pretrained(&mut self, weights: &Path) -> Result<LoadReport, TrainError> {
         Ok(self
             .network
             .load_weights(weights, Strictness::ExceptOutputs)?)
     }
 
-    /// What comes next: batch sources have to begin here.
+    /// What comes next.
     #[must_use]
     pub const fn position(&self) -> Position {
         Position {
@@ -393,72 +355,6 @@ impl Trainer {
 
     fn log_path(&self) -> PathBuf {
         log::log_path(&self.setup.fold_folder)
-    }
-
-    fn save(&self, kind: CheckpointKind, observer: &dyn TrainObserver) -> Result<(), TrainError> {
-        let mut metadata = CheckpointMetadata {
-            format_version: FORMAT_VERSION,
-            trainer_name: self.setup.trainer_name.clone(),
-            configuration: self.setup.configuration_name.clone(),
-            fold: self.config.fold.to_string(),
-            current_epoch: self.epoch,
-            inference_allowed_mirroring_axes: self.setup.mirror_axes.clone(),
-            best_ema: self.best_ema,
-            log: self.log.clone(),
-            training: self.settings(),
-            extra: Map::new(),
-        };
-        self.unfinished.store(&mut metadata);
-        let folder = &self.setup.fold_folder;
-        let path = Checkpoint::save(folder, kind, &self.network, &self.sgd.state(), &metadata)?;
-        observer.checkpoint_written(kind, &path);
-        Ok(())
-    }
-
-    /// The settings as JSON; those that change no number are left out.
-    fn settings(&self) -> Value {
-        let mut settings = serde_json::to_value(&*self.config).unwrap_or_default();
-        if let Some(map) = settings.as_object_mut() {
-            map.remove("checkpoint_every");
-        }
-        settings
-    }
-
-    /// Whether a checkpoint is of this training.
-    fn compare(&self, found: &CheckpointMetadata) -> Result<(), TrainError> {
-        let differs = |key: &str, found: String, expected: String| {
-            Err(TrainError::OtherTraining {
-                folder: self.setup.fold_folder.display().to_string(),
-                key: key.to_owned(),
-                found,
-                expected,
-            })
-        };
-        let names = [
-            (
-                "trainer_name",
-                &found.trainer_name,
-                &self.setup.trainer_name,
-            ),
-            (
-                "configuration",
-                &found.configuration,
-                &self.setup.configuration_name,
-            ),
-        ];
-        for (key, found, expected) in names {
-            if found != expected {
-                return differs(key, found.clone(), expected.clone());
-            }
-        }
-        let settings = self.settings();
-        for (key, expected) in settings.as_object().into_iter().flatten() {
-            let found = found.training.get(key).unwrap_or(&Value::Null);
-            if found != expected {
-                return differs(key, found.to_string(), expected.to_string());
-            }
-        }
-        Ok(())
     }
 }
 

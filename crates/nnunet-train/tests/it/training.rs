@@ -1,10 +1,14 @@
 //! The loop learns, logs, and says which batch went wrong.
 
 use std::fs;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use ndarray::{Array3, Array4};
+use nnunet_augment::{Augmentation, BatchLoader, CaseSource, LoaderConfig, LoaderMode, MemoryCase};
 use nnunet_model::{Checkpoint, CheckpointKind, CheckpointMetadata};
+use nnunet_schema::Configuration;
 use nnunet_train::batch::{BatchAddress, LoadError};
 use nnunet_train::observer::IterationEvent;
 use nnunet_train::{
@@ -19,9 +23,9 @@ fn run(trainer: &mut Trainer, axes: usize) -> Result<Outcome, TrainError> {
     trainer.run(&mut Balls::new(axes), &mut Balls::new(axes), &Silent, &stop)
 }
 
-fn longer() -> ValidTrainingConfig {
+fn longer(epochs: usize) -> ValidTrainingConfig {
     TrainingConfig {
-        epochs: 4,
+        epochs,
         iterations_per_epoch: 25,
         validation_iterations: 3,
         ..TrainingConfig::default()
@@ -57,7 +61,7 @@ fn balls_are_learned_in_2d_and_3d_and_everything_is_on_record() {
     tch::set_num_threads(1);
     for axes in [2, 3] {
         let dir = tempfile::tempdir().unwrap();
-        let mut trainer = Trainer::new(setup(axes, dir.path()), longer()).unwrap();
+        let mut trainer = Trainer::new(setup(axes, dir.path()), longer(4)).unwrap();
         let (observer, stop) = (Counter::default(), AtomicBool::new(false));
         let (mut training, mut validation) = (Balls::new(axes), Balls::new(axes));
         let outcome = trainer
@@ -226,4 +230,69 @@ fn pretrained_weights_are_taken_but_for_the_outputs() {
     let name = "encoder.stages.0.0.convs.0.conv.weight";
     assert_eq!(value(&fresh, name), value(&trainer, name));
     assert_eq!(value(&fresh, "decoder.seg_layers.1.weight"), before);
+}
+
+/// A ball of two shells in noise.
+fn ball_case(id: &str, centre: f32) -> Arc<MemoryCase> {
+    let shape = (12, 14, 16);
+    let label = |(z, y, x): (usize, usize, usize)| {
+        let distance: f32 = [z, y, x].map(|v| (v as f32 - centre).powi(2)).iter().sum();
+        i16::from(distance < 16.0) + i16::from(distance < 5.0)
+    };
+    let labels = Array3::from_shape_fn(shape, label);
+    let data = Array4::from_shape_fn((1, shape.0, shape.1, shape.2), |(_, z, y, x)| {
+        f32::from(label((z, y, x))) + ((z * 7 + y * 3 + x * 5) % 11) as f32 / 22.0
+    });
+    Arc::new(MemoryCase::new(id, data, labels).unwrap())
+}
+
+#[test]
+fn two_cases_are_overfitted_through_the_batch_loader_and_a_stop_resumes_exactly() {
+    tch::set_num_threads(1);
+    let loader = |mode: LoaderMode, configuration: &Configuration| {
+        let cases: Vec<Arc<dyn CaseSource>> = vec![ball_case("one", 6.0), ball_case("two", 7.5)];
+        let config = LoaderConfig::for_configuration(mode, configuration);
+        BatchLoader::new(cases, config, 2).unwrap()
+    };
+    let train = |trainer: &mut Trainer, observer: &dyn TrainObserver, stop: &AtomicBool| {
+        let configuration = setup(3, Path::new("")).configuration;
+        let mut training = loader(LoaderMode::Training(Augmentation::none()), &configuration);
+        let mut validation = loader(LoaderMode::Validation, &configuration);
+        trainer
+            .run(&mut training, &mut validation, observer, stop)
+            .unwrap()
+    };
+    let whole = tempfile::tempdir().unwrap();
+    let mut uninterrupted = Trainer::new(setup(3, whole.path()), longer(10)).unwrap();
+    train(&mut uninterrupted, &Silent, &AtomicBool::new(false));
+    let last = uninterrupted.log().last().unwrap().clone();
+    assert!(last.mean_dice.unwrap() > 0.8, "{last:?}");
+
+    let parts = tempfile::tempdir().unwrap();
+    let mut first = Trainer::new(setup(3, parts.path()), longer(10)).unwrap();
+    let stop = AtomicBool::new(false);
+    let observer = StopInEpoch {
+        epoch: 1,
+        stop: &stop,
+    };
+    assert_eq!(train(&mut first, &observer, &stop), Outcome::Stopped);
+    let mut second = Trainer::resume(setup(3, parts.path()), longer(10)).unwrap();
+    assert_eq!(second.position().epoch, 1);
+    train(&mut second, &Silent, &AtomicBool::new(false));
+    let flat = |trainer: &Trainer| trainer.network().parameters().flat().copy();
+    assert_eq!(flat(&second), flat(&uninterrupted));
+}
+
+#[derive(Debug)]
+struct StopInEpoch<'a> {
+    epoch: usize,
+    stop: &'a AtomicBool,
+}
+
+impl TrainObserver for StopInEpoch<'_> {
+    fn iteration_finished(&self, event: &IterationEvent) {
+        if event.epoch == self.epoch && event.iteration == 10 {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
 }
