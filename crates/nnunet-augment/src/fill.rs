@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 use ndarray::{ArrayBase, Data, Dimension};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as ValueError;
 use serde::{Deserialize, Serialize};
 
 use crate::setup::PatchGeometry;
@@ -110,7 +108,7 @@ struct Overlap {
 
 impl Reader<'_> {
     fn read_data(&self, window: &Window, out: &mut [f32]) -> Result<(), AugmentError> {
-        let Some(overlap) = self.overlap(window)? else {
+        let Some(overlap) = self.overlap(window) else {
             out.fill(0.0);
             return Ok(());
         };
@@ -138,7 +136,7 @@ impl Reader<'_> {
     }
 
     fn read_labels(&self, window: &Window, out: &mut [i16]) -> Result<(), AugmentError> {
-        let Some(overlap) = self.overlap(window)? else {
+        let Some(overlap) = self.overlap(window) else {
             out.fill(OUTSIDE);
             return Ok(());
         };
@@ -157,7 +155,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn overlap(&self, window: &Window) -> Result<Option<Overlap>, AugmentError> {
+    fn overlap(&self, window: &Window) -> Option<Overlap> {
         let case = self.case.shape();
         let mut low = [0; 3];
         let mut high = [0; 3];
@@ -169,14 +167,13 @@ impl Reader<'_> {
             let end = end.min(self.crop.shape[axis] as i64) + start;
             let (first, end) = (first.max(0), end.min(case[axis] as i64));
             if first >= end {
-                return Ok(None);
+                return None;
             }
             low[axis] = first as usize;
             high[axis] = end as usize;
             at[axis] = (first - start - window.low[axis]) as usize;
         }
-        let region = box_between(low, high)?;
-        Ok(Some(Overlap { region, at }))
+        CropBox::between(low, high).map(|region| Overlap { region, at })
     }
 
     fn check(
@@ -203,15 +200,6 @@ impl Reader<'_> {
             source,
         }
     }
-}
-
-/// The box from `low` up to, and not including, `high`, made as a file would make it: from its
-/// stored form `[[low, high], …]`.
-fn box_between(low: [usize; 3], high: [usize; 3]) -> Result<CropBox, AugmentError> {
-    let bounds: Vec<Vec<usize>> = low.into_iter().zip(high).map(|(l, h)| vec![l, h]).collect();
-    CropBox::deserialize(bounds.into_deserializer()).map_err(|error: ValueError| {
-        AugmentError::setting("crop", error, "three pairs of low and high bounds")
-    })
 }
 
 /// The values in C order, copied only if they do not lie like that already.

@@ -18,6 +18,14 @@ impl CropBox {
         Self(shape.voxels().map(|n| [0, n]))
     }
 
+    /// The box from `low` up to, not including, `high` along `(z, y, x)`; `None` where that leaves
+    /// no voxel.
+    #[must_use]
+    pub fn between(low: [usize; 3], high: [usize; 3]) -> Option<Self> {
+        let inside = low.iter().zip(&high).all(|(low, high)| low < high);
+        inside.then(|| Self(std::array::from_fn(|axis| [low[axis], high[axis]])))
+    }
+
     /// The smallest box that holds every `true`; `None` if there is none.
     #[must_use]
     pub fn around(mask: ArrayView3<'_, bool>) -> Option<Self> {
@@ -158,6 +166,14 @@ mod tests {
         assert!(nonzero_mask(image.view())[[2, 2, 2]]);
         image[[0, 1, 2, 2]] = 0.0;
         assert!(!nonzero_mask(image.view())[[2, 2, 2]]);
+    }
+
+    #[test]
+    fn a_box_between_two_corners_holds_a_voxel_or_is_none() {
+        let found = CropBox::between([1, 2, 3], [2, 4, 9]).unwrap();
+        assert_eq!((found.low(), found.high()), ([1, 2, 3], [2, 4, 9]));
+        assert_eq!(CropBox::between([1, 2, 3], [2, 2, 9]), None);
+        assert_eq!(CropBox::between([1, 2, 3], [0, 4, 9]), None);
     }
 
     proptest! {
