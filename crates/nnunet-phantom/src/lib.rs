@@ -9,10 +9,11 @@
 //! | 3 | lesion | balls melted together | dark and grainy |
 //!
 //! and two that look like them and are background: a striped box as bright as the organ, and a
-//! rim under the surface about as bright as the vessel. A bias field, textures and noise lie over
-//! everything. Spacing, shape, pose and the arrangement of the structures change from case to
-//! case, and slices are further apart than voxels in them, so that cropping, resampling and the
-//! planner's rules for anisotropic data have something to do.
+//! rim under the surface that is nearly so. A bias field, textures and noise lie over everything.
+//!
+//! Spacing, shape, pose and the arrangement of the structures change from case to case, and slices
+//! are further apart than voxels in them, so that cropping, resampling and the planner's rules for
+//! anisotropic data have something to do.
 //!
 //! ```
 //! use nnunet_phantom::{Phantom, PhantomConfig};

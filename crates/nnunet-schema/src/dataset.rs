@@ -191,7 +191,7 @@ impl LabelScheme {
                 "labels.ignore",
                 format!(
                     "is {ignore}, expected {}: one above the highest label",
-                    highest + 1
+                    u32::from(highest) + 1
                 ),
             ));
         }
@@ -353,6 +353,10 @@ mod tests {
             (r#"{"a": 1}"#, "background"),
             (r#"{"background": 1, "a": 0}"#, "labels.background"),
             (r#"{"background": 0, "a": 1, "ignore": 5}"#, "expected 2"),
+            (
+                r#"{"background": 0, "a": 65535, "ignore": 5}"#,
+                "expected 65536",
+            ),
             (r#"{"background": 0, "a": [1, 2]}"#, "regions_class_order"),
             (r#"{"background": 0}"#, "no foreground"),
         ] {

@@ -14,6 +14,7 @@ use zarrs::array::{
 };
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::GroupBuilder;
+use zarrs::storage::ReadableStorageTraits;
 
 use crate::{PreprocessError, PreprocessedCase};
 
@@ -146,7 +147,26 @@ fn store_file<T: Element + Copy + Default>(
     whole
         .slice_each_axis_mut(|axis| Slice::from(0..lengths[axis.axis.index()]))
         .assign(&values);
-    array.store_chunk(index, whole).map_err(display)
+    // Also where everything is zero: a file that is not there is then always a lost one.
+    let options = CodecOptions::default().with_store_empty_chunks(true);
+    array
+        .store_chunk_opt(index, whole, &options)
+        .map_err(display)
+}
+
+/// A file of the array that should be there and is not: Zarr reads it as zeros.
+fn lost_file(array: &Array<FilesystemStore>) -> Result<Option<String>, String> {
+    let files: Vec<usize> = (array.chunk_grid_shape().iter())
+        .map(|n| *n as usize)
+        .collect();
+    for index in ndarray::indices(files) {
+        let index: Vec<u64> = to_u64(index.slice());
+        let key = array.chunk_key(&index);
+        if array.storage().size_key(&key).map_err(display)?.is_none() {
+            return Ok(Some(key.to_string()));
+        }
+    }
+    Ok(None)
 }
 
 fn display(error: impl Display) -> String {
@@ -182,6 +202,11 @@ impl StoredArray {
         let store = FilesystemStore::new(folder).map_err(|e| failed(e.to_string()))?;
         let array =
             Array::open(Arc::new(store), &format!("/{name}")).map_err(|e| failed(e.to_string()))?;
+        if let Some(lost) = lost_file(&array).map_err(failed)? {
+            return Err(failed(format!(
+                "the file {lost} is gone; preprocess this case again"
+            )));
+        }
         Ok(Self {
             positions: ArrayShardedReadableExtCache::new(&array),
             array,

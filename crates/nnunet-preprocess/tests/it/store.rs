@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use ndarray::Axis;
 use nnunet_image::CropBox;
 use nnunet_preprocess::{
     CasePipeline, CaseStore, PreprocessError, PreprocessedCase, StoreHeader, StoredCase,
@@ -189,4 +190,20 @@ fn damaged_arrays_are_errors() {
     let stored = store.open_case("one").unwrap();
     let error = stored.read_data(whole(&stored)).unwrap_err();
     assert!(error.to_string().contains("one.zarr/data"), "{error}");
+}
+
+#[test]
+fn a_lost_file_is_not_read_as_zeros() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = CaseStore::create(folder.path(), header("v2")).unwrap();
+    let mut case = case();
+    // A channel without content has its file nevertheless.
+    case.data.index_axis_mut(Axis(0), 1).fill(0.0);
+    store.write("one", &case).unwrap();
+    let stored = store.open_case("one").unwrap();
+    assert_eq!(stored.read_data(whole(&stored)).unwrap(), case.data);
+
+    fs::remove_file(folder.path().join("one.zarr/data/c/1/0/0/0")).unwrap();
+    let error = store.open_case("one").unwrap_err().to_string();
+    assert!(error.contains("data/c/1/0/0/0 is gone"), "{error}");
 }
