@@ -20,7 +20,7 @@ use crate::TrainError;
 /// | `weight_decay` | 3e-5 | ≥ 0 |
 /// | `gradient_clip` | 12 | > 0 |
 /// | `checkpoint_every` | 5 | ≥ 1 |
-/// | `seed` | 0 | |
+/// | `seed` | 1904 | |
 /// | `fold` | 0 | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,7 +64,7 @@ impl Default for TrainingConfig {
             weight_decay: 3e-5,
             gradient_clip: 12.0,
             checkpoint_every: 5,
-            seed: 0,
+            seed: 1904,
             fold: Fold::Number(0),
         }
     }
