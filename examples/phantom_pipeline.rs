@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     )?;
     let id = DatasetId::Name(phantoms.name.clone());
 
-    let plans = pipeline.plan(
+    let outcome = pipeline.plan(
         &id,
         &PlanRequest {
             overrides: PlanOverrides {
@@ -48,7 +48,8 @@ fn main() -> anyhow::Result<()> {
         },
     )?;
     let configuration = "3d_fullres";
-    println!("patch {:?}", plans.configuration(configuration)?.patch_size);
+    let plan = outcome.plans.configuration(configuration)?;
+    println!("patch {:?}", plan.patch_size);
     pipeline.preprocess(&id, DEFAULT_PLANS, configuration)?;
 
     let request = TrainRequest {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nnunet::model::DeviceChoice;
 use nnunet::schema::layout::{ENV_PREPROCESSED, ENV_RAW, ENV_RESULTS};
+use nnunet::schema::splits::CasePattern;
 use nnunet::schema::{DatasetId, Fold};
+use nnunet::train::TrainingConfig;
 
 /// Designs, trains and runs segmentation pipelines for biomedical images.
 ///
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Fingerprint(FingerprintArgs),
     /// Design the pipeline: target spacing, patch size, batch size, network
     Plan(PlanArgs),
+    /// Split the cases into folds, those of a patient into the same
+    Split(SplitArgs),
     /// Crop, resample and normalise all cases for a configuration
     Preprocess(PreprocessArgs),
     /// Train one configuration on one fold, then validate it on the held-out cases
@@ -70,6 +74,10 @@ pub(crate) struct DatasetArgs {
 pub(crate) struct FingerprintArgs {
     #[command(flatten)]
     pub(crate) dataset: DatasetArgs,
+    /// Rules whose way of sampling intensities to follow: every tenth foreground voxel (paper),
+    /// or as many random ones of each case (the others)
+    #[arg(long, value_enum, default_value_t = RulesChoice::Paper)]
+    pub(crate) rules: RulesChoice,
     /// Compute it anew even if it is there
     #[arg(long)]
     pub(crate) clean: bool,
@@ -88,14 +96,32 @@ pub(crate) struct PlansName {
 }
 
 #[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["dataset", "fingerprint", "check"])))]
 pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) dataset: DatasetArgs,
-    #[command(flatten)]
-    pub(crate) plans: PlansName,
-    /// GPU memory that the plan may use, in gigabytes
-    #[arg(long, default_value_t = 8.0, value_name = "GB")]
-    pub(crate) gpu_memory: f64,
+    /// Dataset, by number (`4`) or folder name (`Dataset004_Hippocampus`)
+    pub(crate) dataset: Option<DatasetId>,
+    /// Plan from this fingerprint instead of a dataset folder
+    #[arg(long, value_name = "FILE", requires = "dataset_json")]
+    pub(crate) fingerprint: Option<PathBuf>,
+    /// The description that belongs to the fingerprint
+    #[arg(long, value_name = "FILE", requires = "fingerprint")]
+    pub(crate) dataset_json: Option<PathBuf>,
+    /// Where to write the plans (default: the dataset's preprocessed folder, or nowhere with
+    /// `--fingerprint`)
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only check plans that were edited by hand
+    #[arg(long, value_name = "PLANS")]
+    pub(crate) check: Option<PathBuf>,
+    /// Name of the plans (default: that of the rules, e.g. `nnUNetPlans`)
+    #[arg(short = 'p', long = "plans", value_name = "NAME")]
+    pub(crate) plans: Option<String>,
+    /// Rules to plan by
+    #[arg(long, value_enum, default_value_t = RulesChoice::Paper)]
+    pub(crate) rules: RulesChoice,
+    /// GPU memory that the plan may use, in gigabytes (default: 8, resenc-l 24, resenc-xl 40)
+    #[arg(long, value_name = "GB")]
+    pub(crate) gpu_memory: Option<f64>,
     /// Features of the first stage, instead of 32
     #[arg(long, value_name = "N")]
     pub(crate) base_features: Option<usize>,
@@ -105,6 +131,65 @@ pub(crate) struct PlanArgs {
     /// Patch size, coarsest axis first: `a,b,c` for 3D configurations, `b,c` for 2D
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', num_args = 1)]
     pub(crate) patch_size: Option<Vec<usize>>,
+    /// Spacing in millimetres that cases are resampled to, axes as in the files (z,y,x)
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', num_args = 1)]
+    pub(crate) target_spacing: Option<Vec<f64>>,
+    /// Keep the order of the axes instead of putting the coarsest first
+    #[arg(long)]
+    pub(crate) suppress_transpose: bool,
+    /// Say why each value is as it is
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub(crate) explain: Option<ExplainFormat>,
+    /// Draw the networks: an SVG per configuration into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) draw: Option<PathBuf>,
+}
+
+/// The published rule sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesChoice {
+    /// The nnU-Net paper
+    Paper,
+    /// nnU-Net v2
+    V2,
+    /// nnU-Net v2's residual encoder for 8 GB
+    ResencM,
+    /// nnU-Net v2's residual encoder for 24 GB
+    ResencL,
+    /// nnU-Net v2's residual encoder for 40 GB
+    ResencXl,
+}
+
+/// How an explanation is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SplitArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    /// Regular expression that finds the patient in the name of a case: its first parentheses,
+    /// e.g. `^(patient[0-9]+)_`
+    #[arg(long, value_name = "REGEX", conflicts_with = "group_file")]
+    pub(crate) group_pattern: Option<CasePattern>,
+    /// File that names the patient of each case: a JSON object, or two columns of CSV or TSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) group_file: Option<PathBuf>,
+    /// Replace other splits that are there already
+    #[arg(long)]
+    pub(crate) clean: bool,
 }
 
 #[derive(Args, Debug)]
@@ -138,7 +223,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N")]
     pub(crate) validation_iterations: Option<usize>,
     /// Seed of all randomness
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
     pub(crate) seed: u64,
     /// Go on from the last checkpoint
     #[arg(long = "continue")]

@@ -50,6 +50,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Verify(args) => commands::verify::run(&context, &args),
         Command::Fingerprint(args) => commands::fingerprint::run(&context, &args),
         Command::Plan(args) => commands::plan::run(&context, &args),
+        Command::Split(args) => commands::split::run(&context, &args),
         Command::Preprocess(args) => commands::preprocess::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Predict(args) => commands::predict::run(&context, &args),

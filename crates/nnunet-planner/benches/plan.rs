@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use nnunet_planner::{Budget, PlanOverrides, Planner, Rules};
+use nnunet_planner::{PlanOverrides, Planner, Rules};
 use nnunet_schema::{DatasetDescription, DatasetFingerprint};
 use serde_json::json;
 
@@ -44,16 +44,18 @@ fn plan(c: &mut Criterion) {
             generated(500, [125, 1250, 1250], [40.0, 4.0, 4.0]),
         ),
     ];
-    let planner = Planner::new(Rules::paper());
-    let description = description();
-    let (budget, overrides) = (Budget::default(), PlanOverrides::default());
-    for (name, fingerprint) in &datasets {
-        group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| {
-                let facts = black_box(fingerprint);
-                planner.plan(facts, &description, "Dataset001_Bench", &budget, &overrides)
+    let (description, overrides) = (description(), PlanOverrides::default());
+    for rules in [Rules::paper(), Rules::v2(), Rules::resenc_m()] {
+        let (set, budget) = (rules.set.to_string(), rules.reference_budget());
+        let planner = Planner::new(rules);
+        for (name, fingerprint) in &datasets {
+            group.bench_function(BenchmarkId::new(&set, name), |b| {
+                b.iter(|| {
+                    let facts = black_box(fingerprint);
+                    planner.plan(facts, &description, "Dataset001_Bench", &budget, &overrides)
+                });
             });
-        });
+        }
     }
     group.finish();
 }

@@ -1,12 +1,17 @@
 //! The batch size that fills what the patch leaves of the budget.
 
+use serde::Serialize;
+
+use crate::PlanError;
 use crate::memory::voxels;
 use crate::rules::BatchRounding;
 use crate::search::Assignment;
-use crate::{PlanError, Rules};
+
+/// What the rules want a patch to leave memory for, at least.
+const SMALLEST_BATCH: usize = 2;
 
 /// How a batch size came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BatchDecision {
     /// Samples that fit the budget.
@@ -20,7 +25,8 @@ pub struct BatchDecision {
 }
 
 /// What decided on a batch size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BatchReason {
     /// The memory.
@@ -48,10 +54,11 @@ pub(crate) fn choose_batch<const N: usize>(
     reference: f64,
 ) -> Result<BatchDecision, PlanError> {
     let (rules, dimension) = (assignment.rules, assignment.dimension);
-    let reference_batch = rules.reference_batch_size as f64;
+    let reference_batch = dimension.reference_batch_size as f64;
     let batches = reference / cost;
     let affordable = match dimension.batch_rounding {
         BatchRounding::ReferenceBatches if batches >= 1.0 => batches.floor() * reference_batch,
+        BatchRounding::Nearest => (batches * reference_batch).round_ties_even(),
         _ => (batches * reference_batch).floor(),
     } as usize;
     let dataset_limit = (rules.max_dataset_fraction * assignment.dataset_voxels / voxels(patch))
@@ -65,7 +72,7 @@ pub(crate) fn choose_batch<const N: usize>(
         (fixed, BatchReason::FixedByHand)
     } else if affordable == 0 {
         return Err(over_budget(assignment, patch, cost, 1));
-    } else if cost > reference {
+    } else if affordable < dimension.patch_batch_size.min(SMALLEST_BATCH) {
         (affordable, BatchReason::BelowMinimum)
     } else if affordable <= dataset_limit {
         (affordable, BatchReason::Memory)
@@ -88,19 +95,15 @@ fn over_budget<const N: usize>(
     cost: f64,
     batch_size: usize,
 ) -> PlanError {
-    let Rules {
-        reference_batch_size,
-        reference_gpu_memory_gb,
-        ..
-    } = assignment.rules;
-    let batches = batch_size as f64 / *reference_batch_size as f64;
+    let dimension = assignment.dimension;
+    let batches = batch_size as f64 / dimension.reference_batch_size as f64;
     PlanError::OverBudget {
         configuration: assignment.configuration,
         patch: patch.to_vec(),
         base_features: assignment.channels.base_features,
         batch_size,
-        needed_gb: cost * batches / assignment.dimension.reference_estimate
-            * reference_gpu_memory_gb,
+        needed_gb: cost * batches / dimension.reference_estimate
+            * assignment.rules.reference_gpu_memory_gb,
         budget_gb: assignment.gpu_memory_gb,
     }
 }

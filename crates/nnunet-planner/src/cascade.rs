@@ -2,8 +2,9 @@
 
 use crate::facts::MedianCase;
 use crate::memory::voxels;
+use crate::outcome::{LowresSearch, LowresStep};
 use crate::search::Design;
-use crate::{PlanError, Rules};
+use crate::{LowresComparison, PlanError, Rules};
 
 /// Looks for the low resolution (paper, online methods: 3D U-Net cascade): the spacing grows in
 /// small steps, first along the finer axes, until the patch that `design` finds for it covers
@@ -14,11 +15,9 @@ pub(crate) fn find_lowres(
     full: &MedianCase,
     full_patch: [usize; 3],
     mut design: impl FnMut(&MedianCase) -> Result<Design<3>, PlanError>,
-) -> Result<Option<Design<3>>, PlanError> {
+) -> Result<(Option<Design<3>>, LowresSearch), PlanError> {
     let mut patch_voxels = voxels(full_patch);
-    if full.volume() / patch_voxels < rules.lowres_trigger {
-        return Ok(None);
-    }
+    let mut search = LowresSearch::new(full.volume(), patch_voxels);
     let mut spacing = full.spacing;
     let mut case = *full;
     let mut lowres = None;
@@ -28,14 +27,29 @@ pub(crate) fn find_lowres(
         let found = match design(&case) {
             Ok(found) => found,
             // Coarser still would be smaller still.
-            Err(PlanError::TooSmall { .. }) => return Ok(None),
+            Err(PlanError::TooSmall { .. }) => return Ok((None, search)),
             Err(error) => return Err(error),
         };
         patch_voxels = voxels(found.topology.patch);
+        search.steps.push(LowresStep {
+            spacing,
+            voxels: case.volume(),
+            patch: found.topology.patch,
+        });
         lowres = Some(found);
     }
-    let full_voxels = voxels(full.shape());
-    Ok(lowres.filter(|l| rules.lowres_min_reduction * voxels(l.median) < full_voxels))
+    let whole = |shape: [f64; 3]| shape.iter().product::<f64>();
+    let is_kept = |lowres: &Design<3>| match rules.lowres_comparison {
+        LowresComparison::WholeVoxelsAbove => {
+            rules.lowres_min_reduction * whole(lowres.median) < whole(full.shape)
+        }
+        LowresComparison::ExactVoxelsAtLeast => {
+            full.volume() / case.volume() >= rules.lowres_min_reduction
+        }
+    };
+    let lowres = lowres.filter(is_kept);
+    search.kept = lowres.is_some();
+    Ok((lowres, search))
 }
 
 /// The spacing one step coarser: along the axes that lag far behind the coarsest, or along all.
@@ -68,10 +82,11 @@ mod tests {
         let full = MedianCase {
             spacing: [1.0; 3],
             voxels: [64.0, 64.0, 63.0],
+            shape: [64.0, 64.0, 63.0],
         };
         let found = find_lowres(&Rules::paper(), &full, [64, 32, 32], |_| {
             Err(PlanError::NoCases)
         });
-        assert!(matches!(found, Ok(None)));
+        assert!(matches!(found, Ok((None, _))));
     }
 }

@@ -6,9 +6,10 @@ use crate::batch::BatchReason;
 use crate::cascade::find_lowres;
 use crate::facts::{DatasetFacts, MedianCase};
 use crate::memory::Channels;
+use crate::outcome::LowresSearch;
 use crate::overrides::{CheckedOverrides, check_patch, refuse_volume_patch};
-use crate::search::{Assignment, Design, StepLimit, dataset_voxels, isotropic_patch};
-use crate::{Budget, DimensionRules, PlanError, Rules};
+use crate::search::{Assignment, Design, StepLimit};
+use crate::{Budget, CaseCount, DimensionRules, PlanError, ResampledShapes, Rules};
 
 pub(crate) const SLICES: &str = "2d";
 pub(crate) const LOWRES: &str = "3d_lowres";
@@ -19,6 +20,7 @@ pub(crate) const FULLRES: &str = "3d_fullres";
 pub(crate) struct Designs {
     pub(crate) slices: Option<Design<2>>,
     pub(crate) lowres: Option<Design<3>>,
+    pub(crate) lowres_search: Option<LowresSearch>,
     pub(crate) fullres: Option<Design<3>>,
     pub(crate) notes: Vec<PlanningNote>,
 }
@@ -37,7 +39,7 @@ impl Designer<'_> {
     /// rules ask for it.
     pub(crate) fn design_all(&self) -> Result<Designs, PlanError> {
         let mut limit = StepLimit::new();
-        let single_slices = self.facts.volumes.shape()[0] == 1;
+        let single_slices = self.facts.volumes.shape[0] == 1.0;
         if let (true, Some(patch)) = (single_slices, self.overrides.patch_3d) {
             return Err(refuse_volume_patch(patch));
         }
@@ -75,9 +77,12 @@ impl Designer<'_> {
             }
             (slices, Some(fullres)) => (Some(slices?), Some(fullres?)),
         };
-        let lowres = match &fullres {
-            Some(fullres) => self.find_lowres(fullres, limit)?,
-            None => None,
+        let (lowres, lowres_search) = match &fullres {
+            Some(fullres) => {
+                let (lowres, search) = self.find_lowres(fullres, limit)?;
+                (lowres, Some(search))
+            }
+            None => (None, None),
         };
         notes.extend(slices.as_ref().and_then(|d| small_batch_note(SLICES, d)));
         notes.extend(lowres.as_ref().and_then(|d| small_batch_note(LOWRES, d)));
@@ -85,6 +90,7 @@ impl Designer<'_> {
         Ok(Designs {
             slices,
             lowres,
+            lowres_search,
             fullres,
             notes,
         })
@@ -92,18 +98,21 @@ impl Designer<'_> {
 
     fn design_slices(&self, limit: &mut StepLimit) -> Result<Design<2>, PlanError> {
         let case = &self.facts.slices;
-        let [depth, height, width] = case.shape();
+        let [depth, height, width] = case.shape;
         let [_, y, x] = case.spacing;
         let median = [height, width];
         self.check_patch(self.overrides.patch_2d.as_ref(), &median)?;
+        let voxels_per_case = match self.rules.case_count {
+            CaseCount::Fingerprint => depth * height * width,
+            CaseCount::Description => self.facts.volumes.volume(),
+        };
         Assignment {
             configuration: SLICES,
             rules: self.rules,
             dimension: &self.rules.two_d,
             spacing: [y, x],
             median,
-            initial: median,
-            dataset_voxels: dataset_voxels([depth, height, width], self.facts.cases),
+            dataset_voxels: voxels_per_case * self.facts.cases as f64,
             channels: self.channels(&self.rules.two_d),
             gpu_memory_gb: self.budget.gpu_memory_gb,
             patch: self.overrides.patch_2d,
@@ -118,16 +127,19 @@ impl Designer<'_> {
         case: &MedianCase,
         limit: &mut StepLimit,
     ) -> Result<Design<3>, PlanError> {
-        let median = case.shape();
+        let median = case.shape;
         self.check_patch(self.overrides.patch_3d.as_ref(), &median)?;
+        let voxels_per_case = match self.rules.resampled_shapes {
+            ResampledShapes::Exact => median.iter().product(),
+            ResampledShapes::Whole => case.volume(),
+        };
         Assignment {
             configuration,
             rules: self.rules,
             dimension: &self.rules.three_d,
             spacing: case.spacing,
             median,
-            initial: isotropic_patch(self.rules.initial_patch_edge, case.spacing, median),
-            dataset_voxels: dataset_voxels(median, self.facts.cases),
+            dataset_voxels: voxels_per_case * self.facts.cases as f64,
             channels: self.channels(&self.rules.three_d),
             gpu_memory_gb: self.budget.gpu_memory_gb,
             patch: self.overrides.patch_3d,
@@ -140,13 +152,13 @@ impl Designer<'_> {
         &self,
         fullres: &Design<3>,
         limit: &mut StepLimit,
-    ) -> Result<Option<Design<3>>, PlanError> {
+    ) -> Result<(Option<Design<3>>, LowresSearch), PlanError> {
         find_lowres(
             self.rules,
             &self.facts.volumes,
             fullres.topology.patch,
             |case| {
-                limit.take(LOWRES, &case.shape())?;
+                limit.take(LOWRES, &case.shape.map(|edge| edge as usize))?;
                 self.design_volumes(LOWRES, case, limit)
             },
         )
@@ -155,15 +167,14 @@ impl Designer<'_> {
     fn check_patch<const N: usize>(
         &self,
         patch: Option<&[usize; N]>,
-        median: &[usize; N],
+        median: &[f64; N],
     ) -> Result<(), PlanError> {
         patch.map_or(Ok(()), |patch| check_patch(self.rules, patch, median))
     }
 
     fn channels(&self, dimension: &DimensionRules) -> Channels {
         Channels {
-            inputs: self.facts.channels,
-            classes: self.facts.classes,
+            ends: self.facts.ends,
             base_features: (self.overrides.base_features).unwrap_or(self.rules.base_features),
             feature_cap: dimension.feature_cap,
         }

@@ -1,4 +1,4 @@
-use nnunet_schema::{SchemaError, Shape};
+use nnunet_schema::{RuleSet, SchemaError, Shape};
 
 /// Why no plan could be made.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,12 @@ pub enum PlanError {
     Budget {
         /// The budget given.
         found: f64,
+    },
+    /// A rule set that this version does not know.
+    #[error("the rules `{set}` are not known to this planner")]
+    UnknownRules {
+        /// The set.
+        set: RuleSet,
     },
     /// A constant of the rules that cannot be followed.
     #[error("`{field}` of the rules has a value that no plan can follow")]

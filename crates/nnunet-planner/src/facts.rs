@@ -1,10 +1,11 @@
 //! What the rules need to know of a dataset, drawn from its fingerprint and checked.
 
-use nnunet_schema::plans::NormalizationScheme;
+use nnunet_schema::plans::{NormalizationScheme, PlanOverrides, TranspositionChoice};
 use nnunet_schema::{AxisPermutation, DatasetDescription, DatasetFingerprint, Shape, Spacing};
 
-use crate::statistics::{first_maximum, median, per_axis, percentile};
-use crate::{PlanError, Rules, normalization};
+use crate::statistics::{first_maximum, median, per_axis};
+use crate::target::TargetSpacing;
+use crate::{CaseCount, EstimateEnds, PlanError, ResampledShapes, Rules, normalization};
 
 /// No axis of a median case may be longer: far above any image, far below overflow.
 const LONGEST_EDGE: usize = 1 << 30;
@@ -12,6 +13,8 @@ const LONGEST_EDGE: usize = 1 << 30;
 /// A dataset as the planner sees it; axes as transposed by the plan.
 #[derive(Clone, Debug)]
 pub(crate) struct DatasetFacts {
+    /// The target spacing and what led to it.
+    pub(crate) target: TargetSpacing,
     /// Puts the coarsest axis of the target spacing first.
     pub(crate) transposition: AxisPermutation,
     /// The median case at the target spacing of the volumes.
@@ -24,10 +27,12 @@ pub(crate) struct DatasetFacts {
     pub(crate) original_shape: Shape,
     /// Number of training cases.
     pub(crate) cases: usize,
-    /// Number of image channels.
-    pub(crate) channels: usize,
-    /// Number of classes, background included.
-    pub(crate) classes: usize,
+    /// Input and output channels, as far as the rules count them.
+    pub(crate) ends: usize,
+    /// Names of the channels, in order.
+    pub(crate) channel_names: Vec<String>,
+    /// Median part of a case that cropping to nonzero leaves.
+    pub(crate) relative_size: f64,
     /// One per channel.
     pub(crate) normalization: Vec<NormalizationScheme>,
     /// One per channel.
@@ -39,22 +44,33 @@ pub(crate) struct DatasetFacts {
 pub(crate) struct MedianCase {
     /// The spacing, millimetres.
     pub(crate) spacing: [f64; 3],
-    /// Per-axis median of the shapes at that spacing, not rounded.
+    /// Per-axis median of the shapes at that spacing, as calculated.
     pub(crate) voxels: [f64; 3],
+    /// The same as the rules round it: the median shape. At least one along each axis.
+    pub(crate) shape: [f64; 3],
 }
 
 impl MedianCase {
-    /// The median shape in whole voxels, at least one along each axis.
-    pub(crate) fn shape(&self) -> [usize; 3] {
-        self.voxels
-            .map(|v| (v.round_ties_even().max(1.0) as usize).min(LONGEST_EDGE))
+    fn new(spacing: [f64; 3], voxels: [f64; 3], shapes: ResampledShapes) -> Self {
+        let shape = match shapes {
+            ResampledShapes::Exact => voxels.map(whole),
+            // The median of whole numbers already.
+            ResampledShapes::Whole => voxels,
+        };
+        Self {
+            spacing,
+            voxels,
+            shape,
+        }
     }
 
     /// The same case at a coarser spacing.
     pub(crate) fn at(&self, spacing: [f64; 3]) -> Self {
+        let voxels = std::array::from_fn(|a| self.spacing[a] / spacing[a] * self.voxels[a]);
         Self {
             spacing,
-            voxels: std::array::from_fn(|a| self.spacing[a] / spacing[a] * self.voxels[a]),
+            voxels,
+            shape: voxels.map(whole),
         }
     }
 
@@ -64,13 +80,17 @@ impl MedianCase {
     }
 }
 
+fn whole(voxels: f64) -> f64 {
+    voxels.round_ties_even().max(1.0)
+}
+
 impl DatasetFacts {
-    /// Collects the facts; `target` is a target spacing fixed by hand, axes as in the files.
+    /// Collects the facts, as far as they are not fixed by hand.
     pub(crate) fn collect(
         rules: &Rules,
         fingerprint: &DatasetFingerprint,
         description: &DatasetDescription,
-        target: Option<Spacing>,
+        overrides: &PlanOverrides,
     ) -> Result<Self, PlanError> {
         check(fingerprint)?;
         let channel_names = description.ordered_channel_names();
@@ -85,21 +105,18 @@ impl DatasetFacts {
             .map(|shape| shape.voxels().map(|v| v as f64))
             .collect();
 
-        let (volume_target, slice_target) = match target {
-            Some(fixed) => (fixed.mm(), fixed.mm()),
-            // Slices keep the distance at which they were acquired: the percentile rule for
-            // anisotropic axes is for volumes.
-            None => (
-                volume_target_spacing(rules, &spacings, &shapes),
-                central(rules, &spacings),
-            ),
+        let target = TargetSpacing::choose(rules, &spacings, &shapes, overrides.target_spacing);
+        let volumes = median_case(rules, &spacings, &shapes, target.volumes)?;
+        let slices = median_case(rules, &spacings, &shapes, target.slices)?;
+        let first = match overrides.transposition {
+            TranspositionChoice::CoarsestFirst => slice_axis(rules, &volumes),
+            TranspositionChoice::AsInFiles => 0,
         };
-        let volumes = median_case(&spacings, &shapes, volume_target)?;
-        let slices = median_case(&spacings, &shapes, slice_target)?;
-        let transposition = AxisPermutation::axis_first(slice_axis(rules, &volumes))?;
+        let transposition = AxisPermutation::axis_first(first)?;
         let transposed = |case: MedianCase| MedianCase {
             spacing: transposition.apply(case.spacing),
             voxels: transposition.apply(case.voxels),
+            shape: transposition.apply(case.shape),
         };
         let original_spacing = Spacing::new(per_axis(&spacings, median))?;
         let original_shape = per_axis(&shapes, median).map(|v| v.round_ties_even() as usize);
@@ -109,14 +126,24 @@ impl DatasetFacts {
             fingerprint.median_relative_size_after_cropping,
         );
         Ok(Self {
+            target,
             transposition,
             volumes: transposed(volumes),
             slices: transposed(slices),
             original_spacing: transposition.apply_spacing(original_spacing),
             original_shape: transposition.apply_shape(Shape::new(original_shape)),
-            cases: spacings.len(),
-            channels: channel_names.len(),
-            classes: description.label_scheme()?.foreground_labels().len() + 1,
+            cases: match rules.case_count {
+                CaseCount::Fingerprint => spacings.len(),
+                CaseCount::Description => description.num_training,
+            },
+            ends: match rules.estimate_ends {
+                EstimateEnds::ChannelsAndClasses => {
+                    channel_names.len() + description.label_scheme()?.foreground_labels().len() + 1
+                }
+                EstimateEnds::LabelEntries => description.labels.len(),
+            },
+            channel_names: channel_names.iter().map(ToString::to_string).collect(),
+            relative_size: fingerprint.median_relative_size_after_cropping,
             normalization,
             use_mask,
         })
@@ -143,50 +170,26 @@ fn check(fingerprint: &DatasetFingerprint) -> Result<(), PlanError> {
     }
 }
 
-/// The target spacing of volumes (paper, online methods: target spacing): the median,
-/// except along an axis that is much coarser and much shorter than the others; there the 10th
-/// percentile, so that few cases lose resolution, but never finer than in the plane.
-fn volume_target_spacing(rules: &Rules, spacings: &[[f64; 3]], shapes: &[[f64; 3]]) -> [f64; 3] {
-    let mut target = central(rules, spacings);
-    let size = central(rules, shapes);
-    let coarsest = first_maximum(&target);
-    let others = || (0..3).filter(|a| *a != coarsest);
-    let in_plane = others().map(|a| target[a]).fold(0.0, f64::max);
-    let shortest = others().map(|a| size[a]).fold(f64::INFINITY, f64::min);
-    let anisotropic = target[coarsest] > rules.anisotropy_threshold * in_plane
-        && size[coarsest] * rules.anisotropy_threshold < shortest;
-    if anisotropic {
-        let along: Vec<f64> = spacings.iter().map(|s| s[coarsest]).collect();
-        let fine = percentile(&along, rules.coarse_axis_percentile);
-        target[coarsest] = if fine < in_plane {
-            in_plane + rules.coarse_axis_margin_mm
-        } else {
-            fine
-        };
-    }
-    target
-}
-
-fn central(rules: &Rules, rows: &[[f64; 3]]) -> [f64; 3] {
-    per_axis(rows, |column| {
-        percentile(column, rules.target_spacing_percentile)
-    })
-}
-
 fn median_case(
+    rules: &Rules,
     spacings: &[[f64; 3]],
     shapes: &[[f64; 3]],
     target: [f64; 3],
 ) -> Result<MedianCase, PlanError> {
     let resampled: Vec<[f64; 3]> = (spacings.iter().zip(shapes))
-        .map(|(spacing, shape)| std::array::from_fn(|a| spacing[a] / target[a] * shape[a]))
+        .map(|(spacing, shape)| {
+            std::array::from_fn(|a| {
+                let voxels = spacing[a] / target[a] * shape[a];
+                match rules.resampled_shapes {
+                    ResampledShapes::Exact => voxels,
+                    ResampledShapes::Whole => whole(voxels),
+                }
+            })
+        })
         .collect();
     let voxels = per_axis(&resampled, median);
     if voxels.iter().all(|v| *v <= LONGEST_EDGE as f64) {
-        Ok(MedianCase {
-            spacing: target,
-            voxels,
-        })
+        Ok(MedianCase::new(target, voxels, rules.resampled_shapes))
     } else {
         Err(PlanError::Implausible {
             spacing: target,
@@ -198,7 +201,7 @@ fn median_case(
 
 /// The axis that becomes axis 0: the coarsest, or the one along which there is a single slice.
 fn slice_axis(rules: &Rules, case: &MedianCase) -> usize {
-    let single = case.shape().iter().position(|edge| *edge == 1);
+    let single = case.shape.iter().position(|edge| *edge == 1.0);
     match single {
         Some(axis) if rules.single_slice_axis_first => axis,
         _ => first_maximum(&case.spacing),
@@ -209,45 +212,9 @@ fn slice_axis(rules: &Rules, case: &MedianCase) -> usize {
 mod tests {
     use super::*;
 
-    fn target(spacings: &[[f64; 3]], shape: [f64; 3]) -> [f64; 3] {
-        let shapes = vec![shape; spacings.len()];
-        volume_target_spacing(&Rules::paper(), spacings, &shapes)
-    }
-
-    #[test]
-    fn an_anisotropic_axis_takes_the_tenth_percentile() {
-        let spacings = [[5.0, 1.0, 1.0], [10.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
-        let found = target(&spacings, [10.0, 200.0, 200.0]);
-        assert!((found[0] - 5.2).abs() < 1e-12, "{found:?}");
-        assert_eq!(found[1..], [1.0, 1.0]);
-    }
-
-    #[test]
-    fn a_long_coarse_axis_is_not_anisotropic() {
-        let spacings = [[5.0, 1.0, 1.0], [10.0, 1.0, 1.0], [6.0, 1.0, 1.0]];
-        assert_eq!(target(&spacings, [100.0, 200.0, 200.0])[0], 6.0);
-    }
-
-    #[test]
-    fn the_percentile_never_falls_below_the_plane() {
-        let spacings = [[0.1, 1.0, 1.0], [10.0, 1.0, 1.0], [10.0, 1.0, 1.0]];
-        let found = target(&spacings, [10.0, 200.0, 200.0]);
-        assert!((1.0..10.0).contains(&found[0]));
-        let spacings = [
-            [0.1, 1.0, 1.0],
-            [0.1, 1.0, 1.0],
-            [10.0, 1.0, 1.0],
-            [10.0, 1.0, 1.0],
-        ];
-        assert_eq!(target(&spacings, [10.0, 200.0, 200.0])[0], 1.00001);
-    }
-
     #[test]
     fn a_single_slice_is_the_slice_axis() {
-        let case = MedianCase {
-            spacing: [1.0, 2.0, 2.0],
-            voxels: [1.0, 100.0, 100.0],
-        };
+        let case = MedianCase::new([1.0, 2.0, 2.0], [1.0, 100.0, 100.0], ResampledShapes::Exact);
         assert_eq!(slice_axis(&Rules::paper(), &case), 0);
         let mut rules = Rules::paper();
         rules.single_slice_axis_first = false;

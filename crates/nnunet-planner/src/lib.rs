@@ -30,10 +30,14 @@
 
 mod batch;
 mod cascade;
+mod check;
 mod designer;
 mod document;
+pub mod draw;
 mod error;
+pub mod explain;
 mod facts;
+mod footprint;
 mod memory;
 mod normalization;
 mod outcome;
@@ -43,11 +47,19 @@ mod reader;
 mod rules;
 mod search;
 mod statistics;
+mod target;
 mod topology;
 
 pub use batch::{BatchDecision, BatchReason};
+pub use check::{Finding, Severity, check};
 pub use error::PlanError;
+pub use explain::Explanation;
+pub use footprint::{Footprint, Precision, footprint};
+pub use memory::feature_map_values;
 pub use nnunet_schema::plans::PlanOverrides;
-pub use outcome::{ConfigurationSearch, PlanOutcome, SearchStep};
+pub use outcome::{ConfigurationSearch, LowresSearch, LowresStep, PlanOutcome, SearchStep};
 pub use planner::Planner;
-pub use rules::{BatchRounding, Budget, DimensionRules, Rules};
+pub use rules::{
+    BatchRounding, Budget, CaseCount, DimensionRules, Encoder, EstimateEnds, InitialPatch,
+    LowresComparison, MaskRule, ResampledShapes, Rules, SliceSpacing, TopologyRule,
+};

@@ -2,7 +2,7 @@
 
 use nnunet_schema::plans::NormalizationScheme;
 
-use crate::Rules;
+use crate::{MaskRule, Rules};
 
 /// The scheme of each channel, and whether its statistics come from inside the nonzero mask
 /// (paper, online methods: intensity normalisation).
@@ -17,7 +17,14 @@ pub(crate) fn choose(
 ) -> (Vec<NormalizationScheme>, Vec<bool>) {
     let cropped_much = median_relative_size < rules.mask_threshold;
     (channel_names.iter())
-        .map(|name| (scheme(name), cropped_much && !name.contains("CT")))
+        .map(|name| {
+            let scheme = scheme(name);
+            let allowed = match rules.mask_rule {
+                MaskRule::NotNamedCt => !name.contains("CT"),
+                MaskRule::ZScore => scheme == NormalizationScheme::ZScore,
+            };
+            (scheme, cropped_much && allowed)
+        })
         .unzip()
 }
 

@@ -53,13 +53,9 @@ impl CheckedOverrides {
 }
 
 /// Refuses a patch that is shorter than the smallest feature map where the cases are not.
-pub(crate) fn check_patch(
-    rules: &Rules,
-    patch: &[usize],
-    median: &[usize],
-) -> Result<(), PlanError> {
+pub(crate) fn check_patch(rules: &Rules, patch: &[usize], median: &[f64]) -> Result<(), PlanError> {
     let least: Vec<usize> = (median.iter())
-        .map(|edge| rules.min_feature_map_edge.min(*edge))
+        .map(|edge| rules.min_feature_map_edge.min(*edge as usize))
         .collect();
     if patch.iter().zip(&least).all(|(edge, least)| edge >= least) {
         Ok(())

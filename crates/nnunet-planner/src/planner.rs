@@ -7,7 +7,7 @@ use crate::designer::{Designer, Designs, FULLRES, LOWRES, SLICES};
 use crate::document::{Role, configuration};
 use crate::facts::DatasetFacts;
 use crate::overrides::{CheckedOverrides, check_budget};
-use crate::{Budget, ConfigurationSearch, PlanError, PlanOutcome, Rules, reader};
+use crate::{Budget, ConfigurationSearch, PlanError, PlanOutcome, Rules, explain, reader};
 
 const CASCADE: &str = "3d_cascade_fullres";
 
@@ -74,12 +74,7 @@ impl Planner {
         self.rules.check()?;
         check_budget(budget)?;
         let checked = CheckedOverrides::new(&self.rules, overrides)?;
-        let facts = DatasetFacts::collect(
-            &self.rules,
-            fingerprint,
-            description,
-            overrides.target_spacing,
-        )?;
+        let facts = DatasetFacts::collect(&self.rules, fingerprint, description, overrides)?;
         let reader = reader::choose(description, facts.original_shape)?;
         let designs = Designer {
             rules: &self.rules,
@@ -113,7 +108,13 @@ impl Planner {
             extra: Default::default(),
         };
         let searches = designs.write(&self.rules, &facts, &mut plans)?;
-        Ok(PlanOutcome { plans, searches })
+        let explanation = explain::explain(&self.rules, &facts, &searches, &designs, &plans)?;
+        Ok(PlanOutcome {
+            plans,
+            searches,
+            lowres: designs.lowres_search,
+            explanation,
+        })
     }
 }
 

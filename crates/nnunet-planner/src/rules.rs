@@ -4,6 +4,8 @@ use nnunet_schema::RuleSet;
 
 use crate::PlanError;
 
+mod published;
+
 /// Every constant that the planner works with, by name.
 ///
 /// Start from a published set, [`Rules::paper`], and change fields to try other heuristics.
@@ -21,15 +23,23 @@ pub struct Rules {
 
     /// GPU memory that the reference estimates stand for, gigabytes.
     pub reference_gpu_memory_gb: f64,
-    /// Samples per step that the reference estimates stand for.
-    pub reference_batch_size: usize,
     /// Largest part of the voxels of the training set in one batch (paper: 5 %).
     pub max_dataset_fraction: f64,
 
     /// Features of the first stage; each stage doubles them up to the cap.
     pub base_features: usize,
-    /// Convolutions per stage, in encoder and decoder.
-    pub convolutions_per_stage: usize,
+    /// Kind of the encoder.
+    pub encoder: Encoder,
+    /// Convolutions (plain encoder) or residual blocks of each encoder stage, from full
+    /// resolution down; stages beyond the end of the list have as many as its last entry.
+    pub encoder_depths: Vec<usize>,
+    /// Convolutions per decoder stage.
+    pub decoder_convolutions: usize,
+    /// How poolings and kernels follow from spacing and patch.
+    pub topology: TopologyRule,
+    /// Fewest resolutions of a network. The Python program also plans a single one, for cases too
+    /// small to be pooled, which it cannot train.
+    pub min_stages: usize,
     /// An axis is pooled while this many voxels are left of it afterwards (paper: 4).
     pub min_feature_map_edge: usize,
     /// Axes are alike, so that they are pooled and convolved together, while their spacings
@@ -47,13 +57,18 @@ pub struct Rules {
     pub coarse_axis_margin_mm: f64,
     /// Whether an axis with a single voxel becomes the slice axis even if another is coarser.
     pub single_slice_axis_first: bool,
+    /// What the median shape at the target spacing is the median of.
+    pub resampled_shapes: ResampledShapes,
+    /// The spacing that slices are planned at.
+    pub slice_spacing: SliceSpacing,
+    /// Which cases make up the training set whose voxels limit the batch.
+    pub case_count: CaseCount,
+    /// Which outputs and inputs of the network the memory estimate counts.
+    pub estimate_ends: EstimateEnds,
 
-    /// Edge of the first patch tried in 3D along its coarsest axis, voxels; the other axes get
-    /// as many millimetres. The median shape limits it.
-    pub initial_patch_edge: f64,
     /// Spatial augmentation is slice by slice where the longest edge of a patch is more than
-    /// this many times its depth.
-    pub slice_wise_augmentation_ratio: f64,
+    /// this many times its depth; the plans say so. `None`: the plans leave it to the trainer.
+    pub slice_wise_augmentation_ratio: Option<f64>,
 
     /// A low resolution is looked for if the median case has at least this many times the
     /// voxels of the full-resolution patch.
@@ -64,10 +79,18 @@ pub struct Rules {
     pub lowres_lagging_ratio: f64,
     /// A low resolution is kept if its median case has fewer than one part in this many voxels.
     pub lowres_min_reduction: f64,
+    /// What is compared for that, and how.
+    pub lowres_comparison: LowresComparison,
 
+    /// Which channels may have their statistics taken inside the nonzero mask.
+    pub mask_rule: MaskRule,
     /// Statistics are taken inside the nonzero mask if cropping leaves less than this part of
     /// the median case.
     pub mask_threshold: f64,
+
+    /// Name of the plans whose preprocessed data are shared by the configurations of full
+    /// resolution, if not these.
+    pub shared_data_plans: Option<String>,
 
     /// What differs for slices.
     pub two_d: DimensionRules,
@@ -79,8 +102,14 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DimensionRules {
-    /// Largest memory estimate of a patch at the reference batch size on the reference GPU.
+    /// The first patch of the search.
+    pub initial_patch: InitialPatch,
+    /// Largest memory estimate of a network at the reference batch size on the reference GPU.
     pub reference_estimate: f64,
+    /// Samples per step that the reference estimate stands for.
+    pub reference_batch_size: usize,
+    /// Samples per step that must fit with a patch for the patch to be accepted.
+    pub patch_batch_size: usize,
     /// No stage has more features.
     pub feature_cap: usize,
     /// The estimate of the first patch counts this many base features; later ones those of the
@@ -88,66 +117,129 @@ pub struct DimensionRules {
     pub first_estimate_base_features: usize,
     /// How the batch fills what the patch leaves of the budget.
     pub batch_rounding: BatchRounding,
-    /// The 5 % limit does not push the batch below this.
+    /// The limit of voxels per batch does not push the batch below this.
     pub min_batch_size: usize,
+}
+
+/// The encoder of a U-Net.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encoder {
+    /// Convolutions.
+    Plain,
+    /// Residual blocks of two convolutions.
+    Residual,
+}
+
+/// How the poolings and kernels of a U-Net follow from spacing and patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopologyRule {
+    /// The paper's planners: spacings are compared over all axes, kernels span the largest group
+    /// of axes of like spacing.
+    LargestGroup,
+    /// nnU-Net v2: spacings are compared over the axes that can still be pooled, a kernel that
+    /// has become 3 along an axis stays so, and a single axis is only pooled while it is long.
+    Sticky,
+}
+
+/// The first patch of the search; the median shape limits it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum InitialPatch {
+    /// The median case.
+    MedianCase,
+    /// So many voxels along the coarsest axis, as many millimetres along the others.
+    CoarsestEdge(f64),
+    /// As many voxels as a square or cube of this edge, as many millimetres along all axes.
+    Extent(f64),
+}
+
+/// What the median shape at the target spacing is the median of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResampledShapes {
+    /// Shapes as calculated; the median is rounded at the end.
+    Exact,
+    /// Shapes in whole voxels; the median of an even number of cases may lie between two.
+    Whole,
+}
+
+/// The spacing that slices are planned at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SliceSpacing {
+    /// The median: the percentile rule for coarse axes is for volumes.
+    Median,
+    /// That of the volumes.
+    OfVolumes,
+}
+
+/// Which cases make up the training set whose voxels limit the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CaseCount {
+    /// Those of the fingerprint; slices count at their own spacing.
+    Fingerprint,
+    /// `numTraining` of the dataset description; slices count at the spacing of the volumes.
+    Description,
+}
+
+/// Which outputs and inputs of the network the memory estimate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EstimateEnds {
+    /// Input channels, and the foreground classes with the background.
+    ChannelsAndClasses,
+    /// The entries of `labels` in the dataset description, regions and ignored voxels too.
+    LabelEntries,
+}
+
+/// How a low resolution is compared to the full one to decide whether it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LowresComparison {
+    /// Whole voxels; the reduction must exceed the minimum.
+    WholeVoxelsAbove,
+    /// Voxels as calculated; the minimum suffices.
+    ExactVoxelsAtLeast,
+}
+
+/// Which channels may have their statistics taken inside the nonzero mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MaskRule {
+    /// Those whose name does not contain `CT`.
+    NotNamedCt,
+    /// Those normalised by z-score.
+    ZScore,
 }
 
 /// How a batch size is rounded down to the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchRounding {
-    /// To single samples.
+    /// Down to single samples.
     Samples,
-    /// To multiples of the reference batch size.
+    /// Down to multiples of the reference batch size.
     ReferenceBatches,
+    /// To the nearest sample, which may exceed the budget by half a sample.
+    Nearest,
 }
 
 impl Rules {
-    /// The rules of the paper (arXiv 1904.08128v2, online methods and supplement), with
-    /// the constants of the planners that its results were made with.
+    /// The GPU that the published plans of these rules are made for.
     #[must_use]
-    pub fn paper() -> Self {
-        Self {
-            set: RuleSet::Paper,
-            plans_name: "nnUNetPlans".to_owned(),
-            planner_name: "ExperimentPlanner".to_owned(),
-            preprocessor_name: "DefaultPreprocessor".to_owned(),
-            reference_gpu_memory_gb: 8.0,
-            reference_batch_size: 2,
-            max_dataset_fraction: 0.05,
-            base_features: 32,
-            convolutions_per_stage: 2,
-            min_feature_map_edge: 4,
-            like_spacing_ratio: 2.0,
-            target_spacing_percentile: 50.0,
-            anisotropy_threshold: 3.0,
-            coarse_axis_percentile: 10.0,
-            coarse_axis_margin_mm: 1e-5,
-            single_slice_axis_first: true,
-            initial_patch_edge: 512.0,
-            slice_wise_augmentation_ratio: 3.0,
-            lowres_trigger: 4.0,
-            lowres_spacing_step: 1.01,
-            lowres_lagging_ratio: 2.0,
-            lowres_min_reduction: 2.0,
-            mask_threshold: 0.75,
-            two_d: DimensionRules {
-                // Measured for 30 features and a batch of 50; half of the batch stays free.
-                reference_estimate: 19_739_648.0 * 50.0 / 2.0,
-                feature_cap: 512,
-                first_estimate_base_features: 30,
-                batch_rounding: BatchRounding::ReferenceBatches,
-                min_batch_size: 1,
-            },
-            three_d: DimensionRules {
-                // Measured for 30 features; the networks have 32.
-                reference_estimate: 520_000_000.0 * 32.0 / 30.0,
-                feature_cap: 320,
-                first_estimate_base_features: 32,
-                batch_rounding: BatchRounding::Samples,
-                min_batch_size: 2,
-            },
+    pub const fn reference_budget(&self) -> Budget {
+        Budget {
+            gpu_memory_gb: self.reference_gpu_memory_gb,
         }
+    }
+
+    /// Convolutions or residual blocks of an encoder stage.
+    pub(crate) fn encoder_depth(&self, stage: usize) -> usize {
+        let depths = &self.encoder_depths;
+        depths.get(stage).or(depths.last()).copied().unwrap_or(1)
     }
 
     /// Refuses constants that no plan can follow.
@@ -159,7 +251,19 @@ impl Rules {
                 "reference_gpu_memory_gb",
                 above(self.reference_gpu_memory_gb, 0.0),
             ),
-            ("reference_batch_size", self.reference_batch_size > 0),
+            (
+                "reference_batch_size",
+                dimensions.iter().all(|d| d.reference_batch_size > 0),
+            ),
+            (
+                "patch_batch_size",
+                dimensions.iter().all(|d| d.patch_batch_size > 0),
+            ),
+            (
+                "encoder_depths",
+                !self.encoder_depths.is_empty() && !self.encoder_depths.contains(&0),
+            ),
+            ("decoder_convolutions", self.decoder_convolutions > 0),
             ("base_features", self.base_features > 0),
             ("min_feature_map_edge", self.min_feature_map_edge > 0),
             ("like_spacing_ratio", above(self.like_spacing_ratio, 1.0)),
@@ -215,14 +319,6 @@ impl Default for Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_references_are_the_published_ones() {
-        let rules = Rules::paper();
-        assert_eq!(rules.two_d.reference_estimate, 493_491_200.0);
-        assert!((rules.three_d.reference_estimate - 554_666_666.67).abs() < 0.01);
-        assert!(rules.check().is_ok());
-    }
 
     #[test]
     fn rules_that_cannot_be_followed_are_named() {

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::batch::{BatchDecision, choose_batch};
-use crate::memory::{Channels, estimate, voxels};
+use crate::memory::{Channels, estimate};
 use crate::topology::Topology;
-use crate::{DimensionRules, PlanError, Rules};
+use crate::{DimensionRules, InitialPatch, PlanError, Rules};
 
 /// Patches that one call of the planner may try, over all configurations; an ordinary dataset
 /// takes a few thousand, an odd one tens of thousands.
@@ -45,9 +45,7 @@ pub(crate) struct Assignment<'a, const N: usize> {
     /// Target spacing, millimetres, axes as transposed.
     pub(crate) spacing: [f64; N],
     /// Median shape at that spacing.
-    pub(crate) median: [usize; N],
-    /// The first patch to try.
-    pub(crate) initial: [usize; N],
+    pub(crate) median: [f64; N],
     /// Voxels of all training cases at that spacing.
     pub(crate) dataset_voxels: f64,
     pub(crate) channels: Channels,
@@ -63,12 +61,14 @@ pub(crate) struct Assignment<'a, const N: usize> {
 #[derive(Clone, Debug)]
 pub(crate) struct Design<const N: usize> {
     pub(crate) spacing: [f64; N],
-    pub(crate) median: [usize; N],
+    pub(crate) median: [f64; N],
     pub(crate) topology: Topology<N>,
     pub(crate) features: Vec<usize>,
     pub(crate) batch: BatchDecision,
     /// Largest estimate per sample that fits, at the reference batch size.
     pub(crate) reference: f64,
+    /// Largest estimate that a patch is accepted with.
+    pub(crate) allowed: f64,
     /// Every patch tried with its estimate, the accepted one last.
     pub(crate) steps: Vec<([usize; N], f64)>,
 }
@@ -78,13 +78,19 @@ impl<const N: usize> Assignment<'_, N> {
     /// batch size): start from a large patch and shorten the axis that covers
     /// most of the median case until the network fits, then fill the budget with the batch.
     ///
-    /// A patch fixed by hand is only made divisible. A batch size fixed by hand above the
-    /// reference makes the patch pay for it.
+    /// A patch fixed by hand is only made divisible. A batch size fixed by hand above the one
+    /// that must fit makes the patch pay for it.
     pub(crate) fn design(&self, limit: &mut StepLimit) -> Result<Design<N>, PlanError> {
         let reference = self.dimension.reference_estimate
             * (self.gpu_memory_gb / self.rules.reference_gpu_memory_gb);
-        let mut topology = self.topology(self.patch.unwrap_or(self.initial));
-        if topology.poolings() == 0 {
+        let mut topology = match self.patch {
+            Some(patch) => self.topology(patch),
+            None => {
+                let first = initial_patch(self.dimension.initial_patch, self.spacing, self.median);
+                Topology::derive(self.rules, self.spacing, first)
+            }
+        };
+        if topology.strides.len() < self.rules.min_stages {
             return Err(PlanError::TooSmall {
                 configuration: self.configuration,
                 patch: topology.patch.to_vec(),
@@ -94,8 +100,8 @@ impl<const N: usize> Assignment<'_, N> {
         }
         let mut cost = estimate(self.rules, &topology, self.first_channels());
         let mut steps = vec![(topology.patch, cost)];
+        let allowed = reference * self.reference_batches_left();
         if self.patch.is_none() {
-            let allowed = reference / self.batch_factor();
             let mut tried = HashSet::from([topology.patch]);
             while cost > allowed {
                 limit.take(self.configuration, &topology.patch)?;
@@ -116,12 +122,13 @@ impl<const N: usize> Assignment<'_, N> {
             topology,
             batch,
             reference,
+            allowed,
             steps,
         })
     }
 
     fn topology(&self, patch: [usize; N]) -> Topology<N> {
-        Topology::derive(self.rules, self.spacing, patch)
+        Topology::derive(self.rules, self.spacing, patch.map(|edge| edge as f64))
     }
 
     /// The published 2D planner estimates its first patch with fewer features than the network
@@ -134,10 +141,11 @@ impl<const N: usize> Assignment<'_, N> {
         channels
     }
 
-    /// How many times the reference batch the smallest batch is.
-    fn batch_factor(&self) -> f64 {
-        let reference = self.rules.reference_batch_size;
-        self.batch_size.unwrap_or(reference).max(reference) as f64 / reference as f64
+    /// How many times the smallest batch that must fit the reference batch is.
+    fn reference_batches_left(&self) -> f64 {
+        let smallest = self.dimension.patch_batch_size;
+        let smallest = self.batch_size.unwrap_or(smallest).max(smallest);
+        self.dimension.reference_batch_size as f64 / smallest as f64
     }
 
     /// The next smaller patch: the axis with the largest part of the median case (the last of
@@ -146,7 +154,7 @@ impl<const N: usize> Assignment<'_, N> {
     /// if no axis is left.
     fn shrink(&self, topology: &Topology<N>, tried: &HashSet<[usize; N]>) -> Option<Topology<N>> {
         let patch = topology.patch;
-        let part = |a: usize| patch[a] as f64 / self.median[a] as f64;
+        let part = |a: usize| patch[a] as f64 / self.median[a];
         let mut axes: [usize; N] = std::array::from_fn(|a| a);
         axes.sort_by(|a, b| part(*a).total_cmp(&part(*b)));
         axes.into_iter().rev().find_map(|axis| {
@@ -156,30 +164,42 @@ impl<const N: usize> Assignment<'_, N> {
                 Some(self.topology(shorter))
             };
             let step = shortened(topology.divisor[axis])?.divisor[axis];
-            shortened(step).filter(|t| t.poolings() > 0 && !tried.contains(&t.patch))
+            let is_allowed = |t: &Topology<N>| {
+                t.strides.len() >= self.rules.min_stages && !tried.contains(&t.patch)
+            };
+            shortened(step).filter(is_allowed)
         })
     }
 }
 
-/// The first patch of a volume: isotropic in millimetres and at least `edge` voxels along each
-/// axis, or the median case where that is smaller, as it nearly always is.
-pub(crate) fn isotropic_patch(edge: f64, spacing: [f64; 3], median: [usize; 3]) -> [usize; 3] {
+/// The first patch: isotropic in millimetres, or the median case where that is smaller.
+fn initial_patch<const N: usize>(
+    rule: InitialPatch,
+    spacing: [f64; N],
+    median: [f64; N],
+) -> [f64; N] {
     let density = spacing.map(|s| 1.0 / s);
-    let mean = density.iter().sum::<f64>() / 3.0;
-    let relative = density.map(|d| d / mean);
-    let scale = 1.0 / relative.iter().copied().fold(f64::INFINITY, f64::min) * edge;
+    let wanted = match rule {
+        InitialPatch::MedianCase => return median,
+        InitialPatch::CoarsestEdge(edge) => {
+            let mean = density.iter().sum::<f64>() / N as f64;
+            let relative = density.map(|d| d / mean);
+            let scale = 1.0 / relative.iter().copied().fold(f64::INFINITY, f64::min) * edge;
+            relative.map(|r| r * scale)
+        }
+        InitialPatch::Extent(edge) => {
+            let per_voxel = edge.powi(N as i32) / density.iter().product::<f64>();
+            let scale = per_voxel.powf(1.0 / N as f64);
+            density.map(|d| d * scale)
+        }
+    };
     std::array::from_fn(|a| {
-        let voxels = (relative[a] * scale).round_ties_even();
+        let voxels = wanted[a].round_ties_even();
         // Also where spacings are so extreme that there is no such patch.
-        if voxels >= 1.0 && voxels < median[a] as f64 {
-            voxels as usize
+        if voxels >= 1.0 {
+            voxels.min(median[a])
         } else {
             median[a]
         }
     })
-}
-
-/// The voxels of `cases` cases of the median shape.
-pub(crate) fn dataset_voxels<const N: usize>(median: [usize; N], cases: usize) -> f64 {
-    voxels(median) * cases as f64
 }

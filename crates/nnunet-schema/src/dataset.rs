@@ -8,14 +8,19 @@ use serde_json::{Map, Value};
 
 use crate::{SchemaError, python_json};
 
+mod labels;
+mod read;
+
+pub use labels::LabelScheme;
+
 const DOCUMENT: &str = "dataset.json";
 
 /// The description of a dataset, nnU-Net v2's `dataset.json`. Unknown keys are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "read::AsWritten")]
 pub struct DatasetDescription {
     /// Channel number as text (`"0"`, `"1"`, …) to channel name; the name selects the
-    /// normalisation (`CT` or something else). The old key `modality` is accepted.
-    #[serde(alias = "modality")]
+    /// normalisation (`CT` or something else). The old key `modality` is accepted in its place.
     pub channel_names: IndexMap<String, String>,
     /// Label name to value, or to the values that make up a region; in the order of the file.
     pub labels: IndexMap<String, LabelValue>,
@@ -33,7 +38,7 @@ pub struct DatasetDescription {
 }
 
 /// The value of an entry of `labels`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum LabelValue {
     /// One label.
@@ -104,6 +109,20 @@ impl DatasetDescription {
     }
 
     fn check(&self) -> Result<(), SchemaError> {
+        self.check_channels()?;
+        if !self.file_ending.starts_with('.') {
+            return Err(invalid(
+                "file_ending",
+                format!(
+                    "is `{}`, expected an ending with its dot, e.g. `.nii.gz`",
+                    self.file_ending
+                ),
+            ));
+        }
+        self.label_scheme().map(|_| ())
+    }
+
+    fn check_channels(&self) -> Result<(), SchemaError> {
         for i in 0..self.channels() {
             if !self.channel_names.contains_key(&i.to_string()) {
                 return Err(invalid(
@@ -121,16 +140,18 @@ impl DatasetDescription {
                 "is empty: name at least one channel".into(),
             ));
         }
-        if !self.file_ending.starts_with('.') {
-            return Err(invalid(
-                "file_ending",
+        // The Python program names channels by the one and counts them by the other.
+        let counted = self.extra.get("modality").and_then(Value::as_object);
+        match counted.map(Map::len) {
+            Some(counted) if counted != self.channels() => Err(invalid(
+                "modality",
                 format!(
-                    "is `{}`, expected an ending with its dot, e.g. `.nii.gz`",
-                    self.file_ending
+                    "has {counted} entries, but `channel_names` has {}: one of the two is enough",
+                    self.channels()
                 ),
-            ));
+            )),
+            _ => Ok(()),
         }
-        self.label_scheme().map(|_| ())
     }
 }
 
@@ -139,175 +160,6 @@ fn invalid(json_path: &str, message: String) -> SchemaError {
         document: DOCUMENT,
         json_path: json_path.to_owned(),
         message,
-    }
-}
-
-/// The labels of a dataset sorted into what a network learns and what a label map holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelScheme {
-    all_labels: Vec<u16>,
-    names: Vec<String>,
-    targets: Vec<Vec<u16>>,
-    output_values: Vec<u16>,
-    ignore_label: Option<u16>,
-    region_based: bool,
-    entries: usize,
-}
-
-impl LabelScheme {
-    fn new(description: &DatasetDescription) -> Result<Self, SchemaError> {
-        match description.labels.get("background") {
-            Some(LabelValue::Single(0)) => {}
-            Some(other) => {
-                return Err(invalid(
-                    "labels.background",
-                    format!("is {:?}, expected 0", other.members()),
-                ));
-            }
-            None => return Err(invalid("labels", "has no `background`: add it as 0".into())),
-        }
-        let mut all_labels: Vec<u16> = (description.labels.iter())
-            .filter(|(name, _)| *name != "ignore")
-            .flat_map(|(_, value)| value.members().iter().copied())
-            .collect();
-        all_labels.sort_unstable();
-        all_labels.dedup();
-
-        let ignore_label = match description.labels.get("ignore") {
-            None => None,
-            Some(LabelValue::Single(value)) => Some(*value),
-            Some(LabelValue::Region(values)) => {
-                return Err(invalid(
-                    "labels.ignore",
-                    format!("is {values:?}, expected a single label"),
-                ));
-            }
-        };
-        let highest = all_labels.last().copied().unwrap_or(0);
-        if let Some(ignore) = ignore_label
-            && ignore != highest.saturating_add(1)
-        {
-            return Err(invalid(
-                "labels.ignore",
-                format!(
-                    "is {ignore}, expected {}: one above the highest label",
-                    u32::from(highest) + 1
-                ),
-            ));
-        }
-
-        let region_based = (description.labels.values()).any(|value| value.members().len() > 1);
-        let (names, targets): (Vec<_>, Vec<_>) = (description.labels.iter())
-            .filter(|(name, value)| *name != "ignore" && value.members().iter().any(|v| *v != 0))
-            .map(|(name, value)| (name.clone(), value.members().to_vec()))
-            .unzip();
-        let (names, targets, output_values) = if region_based {
-            let order = description.regions_class_order.clone().ok_or_else(|| {
-                invalid(
-                    "regions_class_order",
-                    "is missing: regions need the label that each is written as".into(),
-                )
-            })?;
-            if order.len() != targets.len() {
-                return Err(invalid(
-                    "regions_class_order",
-                    format!("has {} entries for {} regions", order.len(), targets.len()),
-                ));
-            }
-            (names, targets, order)
-        } else {
-            // Heads follow the label values, whatever the order of the file.
-            let mut sorted: Vec<_> = names.into_iter().zip(targets).collect();
-            sorted.sort_by_key(|(_, members)| members.first().copied());
-            let values = sorted.iter().flat_map(|(_, m)| m.clone()).collect();
-            let (names, targets) = sorted.into_iter().unzip();
-            (names, targets, values)
-        };
-        if targets.is_empty() {
-            return Err(invalid(
-                "labels",
-                "has no foreground: add at least one label above 0".into(),
-            ));
-        }
-        Ok(Self {
-            all_labels,
-            names,
-            targets,
-            output_values,
-            ignore_label,
-            region_based,
-            entries: description.labels.len(),
-        })
-    }
-
-    /// All labels that a label map may hold, ascending, background included, ignore excluded.
-    #[must_use]
-    pub fn all_labels(&self) -> &[u16] {
-        &self.all_labels
-    }
-
-    /// Labels above background, ascending, ignore excluded.
-    #[must_use]
-    pub fn foreground_labels(&self) -> Vec<u16> {
-        (self.all_labels.iter().copied())
-            .filter(|v| *v != 0)
-            .collect()
-    }
-
-    /// Names of the foreground classes (labels or regions), in the order of [`Self::targets`].
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The foreground classes: for each the labels that belong to it. Single labels ascending,
-    /// or the regions in the order of the file.
-    #[must_use]
-    pub fn targets(&self) -> &[Vec<u16>] {
-        &self.targets
-    }
-
-    /// The label that each class is written as in a label map.
-    #[must_use]
-    pub fn output_values(&self) -> &[u16] {
-        &self.output_values
-    }
-
-    /// The label whose voxels are left out of training and evaluation.
-    #[must_use]
-    pub const fn ignore_label(&self) -> Option<u16> {
-        self.ignore_label
-    }
-
-    /// Whether classes are regions that may overlap (sigmoid) rather than labels (softmax).
-    #[must_use]
-    pub const fn is_region_based(&self) -> bool {
-        self.region_based
-    }
-
-    /// Number of network outputs: the regions, or the labels with the background.
-    #[must_use]
-    pub fn segmentation_heads(&self) -> usize {
-        if self.region_based {
-            self.targets.len()
-        } else {
-            self.all_labels.len()
-        }
-    }
-
-    /// Number of entries of `labels`, background and ignore included: the class count of the
-    /// memory estimate.
-    #[must_use]
-    pub const fn entries(&self) -> usize {
-        self.entries
-    }
-
-    /// Whether a label map may hold `value`.
-    #[must_use]
-    pub fn allows(&self, value: i64) -> bool {
-        u16::try_from(value).is_ok_and(|v| {
-            self.all_labels.binary_search(&v).is_ok() || self.ignore_label == Some(v)
-        })
     }
 }
 
@@ -359,6 +211,14 @@ mod tests {
             ),
             (r#"{"background": 0, "a": [1, 2]}"#, "regions_class_order"),
             (r#"{"background": 0}"#, "no foreground"),
+            (
+                r#"{"background": 0, "a": 1, "b": 1}"#,
+                "`labels.b` is 1, which is `a` already",
+            ),
+            (
+                r#"{"background": 0, "a": 1, "b": []}"#,
+                "`labels.b` is an empty list",
+            ),
         ] {
             let error = description(labels, "").label_scheme().unwrap_err();
             assert!(error.to_string().contains(wanted), "{error}");
@@ -370,5 +230,65 @@ mod tests {
         let d = description(r#"{"background": 0, "a": 1}"#, r#", "licence": "CC0""#);
         let text = python_json::to_text(&d).unwrap();
         assert!(text.contains("\"licence\": \"CC0\""), "{text}");
+    }
+
+    fn parse(text: &str) -> Result<DatasetDescription, (String, String)> {
+        python_json::parse(&format!(
+            "{{\"labels\": {{\"background\": 0, \"a\": 1}}, \"numTraining\": 2, \
+             \"file_ending\": \".nii.gz\", {text}}}"
+        ))
+    }
+
+    #[test]
+    fn the_old_name_of_the_channels_is_read() {
+        let old = parse(r#""modality": {"0": "CT", "1": "PET"}"#).unwrap();
+        assert_eq!(old.ordered_channel_names(), ["CT", "PET"]);
+        assert!(!old.extra.contains_key("modality"));
+        let neither = parse(r#""name": "x""#).unwrap_err().1;
+        assert!(
+            neither.contains("missing field `channel_names`"),
+            "{neither}"
+        );
+        let list = parse(r#""modality": ["CT"]"#).unwrap_err().1;
+        assert!(
+            list.contains("`modality`") && list.contains("expected a map"),
+            "{list}"
+        );
+    }
+
+    #[test]
+    fn both_names_of_the_channels_may_stand_side_by_side() {
+        let both = parse(r#""modality": {"0": "MR"}, "channel_names": {"0": "T1"}"#).unwrap();
+        assert_eq!(both.ordered_channel_names(), ["T1"]);
+        assert!(both.check().is_ok());
+        let text = python_json::to_text(&both).unwrap();
+        assert!(text.contains("\"modality\": {"), "{text}");
+        let other = parse(r#""modality": {"0": "a", "1": "b"}, "channel_names": {"0": "T1"}"#);
+        let error = other.unwrap().check().unwrap_err().to_string();
+        assert!(error.contains("`modality` has 2 entries"), "{error}");
+    }
+
+    #[test]
+    fn a_label_that_is_none_says_what_was_expected() {
+        for (value, place, wanted) in [
+            (
+                "-1",
+                "labels.b",
+                "integer `-1`, expected a label from 0 to 65535",
+            ),
+            ("70000", "labels.b", "integer `70000`"),
+            ("1.5", "labels.b", "floating point `1.5`"),
+            ("null", "labels.b", "null"),
+            ("[1, \"x\"]", "labels.b[1]", "expected u16"),
+            ("\"spleen\"", "labels.b", "nnU-Net v1"),
+        ] {
+            let text = format!(
+                "{{\"channel_names\": {{\"0\": \"CT\"}}, \"numTraining\": 1, \
+                 \"file_ending\": \".nii\", \"labels\": {{\"background\": 0, \"b\": {value}}}}}"
+            );
+            let (found, message) = python_json::parse::<DatasetDescription>(&text).unwrap_err();
+            assert_eq!(found, place);
+            assert!(message.contains(wanted), "{message}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::splits::SplitError;
+
 /// What can go wrong while reading, checking or writing a document.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,7 +66,19 @@ pub enum SchemaError {
         /// Those that exist.
         known: String,
     },
-    /// A fold that cannot be made.
-    #[error("{0}")]
-    Split(String),
+    /// A configuration of plans that is malformed, or whose values cannot be right.
+    #[error("plans `{plans}` of {dataset}: `{json_path}` {message}")]
+    Configuration {
+        /// The name of the plans.
+        plans: String,
+        /// The dataset that they are for.
+        dataset: String,
+        /// Where in the document, e.g. `configurations.2d.patch_size[1]`.
+        json_path: String,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// Cases cannot be split, or splits cannot be used.
+    #[error(transparent)]
+    Split(#[from] SplitError),
 }

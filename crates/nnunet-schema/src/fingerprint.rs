@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::{SchemaError, Shape, Spacing, python_json};
@@ -14,6 +14,10 @@ use crate::{SchemaError, Shape, Spacing, python_json};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetFingerprint {
     /// Intensity statistics of the foreground voxels of all cases; the key is the channel number.
+    #[serde(
+        alias = "foreground_intensity_properties_by_modality",
+        serialize_with = "by_channel"
+    )]
     pub foreground_intensity_properties_per_channel: BTreeMap<String, IntensityProperties>,
     /// Median over the cases of volume after cropping divided by volume before.
     #[serde(with = "python_json::float")]
@@ -60,18 +64,40 @@ impl DatasetFingerprint {
     /// [`SchemaError`] with the file and the place in it.
     pub fn load(path: &Path) -> Result<Self, SchemaError> {
         let fingerprint: Self = python_json::load(path)?;
-        if fingerprint.shapes_after_crop.len() != fingerprint.spacings.len() {
-            return Err(SchemaError::Malformed {
+        match fingerprint.fault() {
+            None => Ok(fingerprint),
+            Some((json_path, message)) => Err(SchemaError::Malformed {
                 path: path.to_path_buf(),
-                json_path: "spacings".into(),
-                message: format!(
-                    "has {} entries, but `shapes_after_crop` has {}",
-                    fingerprint.spacings.len(),
-                    fingerprint.shapes_after_crop.len()
-                ),
-            });
+                json_path,
+                message,
+            }),
         }
-        Ok(fingerprint)
+    }
+
+    /// `(place, message)` of a value that cannot be right.
+    fn fault(&self) -> Option<(String, String)> {
+        let (shapes, spacings) = (&self.shapes_after_crop, &self.spacings);
+        if shapes.len() != spacings.len() {
+            let message = format!(
+                "has {} entries, but `shapes_after_crop` has {}",
+                spacings.len(),
+                shapes.len()
+            );
+            return Some(("spacings".to_owned(), message));
+        }
+        if let Some(case) = shapes.iter().position(|shape| shape.volume() == 0) {
+            let message = format!("is {}, expected voxels along every axis", shapes[case]);
+            return Some((format!("shapes_after_crop[{case}]"), message));
+        }
+        let channels = &self.foreground_intensity_properties_per_channel;
+        let missing = (0..channels.len()).find(|c| !channels.contains_key(&c.to_string()))?;
+        Some((
+            "foreground_intensity_properties_per_channel".to_owned(),
+            format!(
+                "has {} entries but none named \"{missing}\": channels are numbered \"0\", \"1\", …",
+                channels.len()
+            ),
+        ))
     }
 
     /// Writes the document atomically.
@@ -81,6 +107,16 @@ impl DatasetFingerprint {
     pub fn save(&self, path: &Path) -> Result<(), SchemaError> {
         python_json::save(path, self)
     }
+}
+
+/// Writes channels in the order of their numbers: `10` comes after `9`, not after `1`.
+pub(crate) fn by_channel<S: Serializer>(
+    properties: &BTreeMap<String, IntensityProperties>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut entries: Vec<_> = properties.iter().collect();
+    entries.sort_by_key(|(channel, _)| channel.parse().unwrap_or(u64::MAX));
+    serializer.collect_map(entries)
 }
 
 #[cfg(test)]

@@ -129,6 +129,12 @@ impl Layout {
             .join(format!("{plans_name}.json"))
     }
 
+    /// `raw/{dataset}/splits_final.json`: splits that come with a dataset.
+    #[must_use]
+    pub fn raw_splits(&self, dataset: &str) -> PathBuf {
+        self.raw_dataset(dataset).join("splits_final.json")
+    }
+
     /// `preprocessed/{dataset}/splits_final.json`.
     #[must_use]
     pub fn splits(&self, dataset: &str) -> PathBuf {

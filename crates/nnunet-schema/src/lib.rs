@@ -28,5 +28,5 @@ pub use geometry::{AxisPermutation, Shape, Spacing};
 pub use layout::{DatasetId, Layout};
 pub use plans::{Configuration, Plans, RuleSet};
 pub use progress::{NoProgress, Progress, Task};
-pub use splits::{Fold, Split, Splits};
+pub use splits::{Fold, Grouping, Split, Splits};
 pub use summary::Summary;

@@ -6,13 +6,17 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
+use crate::fingerprint::by_channel;
 use crate::{AxisPermutation, IntensityProperties, SchemaError, Shape, Spacing, python_json};
 
 mod build;
+mod check;
+mod legacy;
+mod resolve;
 
-const DOCUMENT: &str = "plans";
+pub use build::{EncoderDepths, Stages};
 
 /// A plans document of nnU-Net v2. Unknown keys are kept, everywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +44,10 @@ pub struct Plans {
     #[serde(default = "default_label_manager")]
     pub label_manager: String,
     /// Copied from the fingerprint; the key is the channel number.
-    #[serde(alias = "foreground_intensity_properties_by_modality")]
+    #[serde(
+        alias = "foreground_intensity_properties_by_modality",
+        serialize_with = "by_channel"
+    )]
     pub foreground_intensity_properties_per_channel: BTreeMap<String, IntensityProperties>,
     /// How these plans came to be; only in plans made by this program, ignored by Python.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +101,33 @@ pub struct PlanOverrides {
     /// Target spacing of the full resolution, millimetres, axes as in the files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_spacing: Option<Spacing>,
+    /// Which axis comes first.
+    #[serde(default, skip_serializing_if = "TranspositionChoice::is_inferred")]
+    pub transposition: TranspositionChoice,
+}
+
+/// Which axis of the files becomes axis 0 of the plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TranspositionChoice {
+    /// The one with the coarsest target spacing.
+    #[default]
+    CoarsestFirst,
+    /// The first: nothing is transposed.
+    AsInFiles,
+}
+
+impl TranspositionChoice {
+    /// Whether the user decided, and not the planner.
+    #[must_use]
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::AsInFiles)
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "called by serde")]
+    const fn is_inferred(&self) -> bool {
+        !self.is_fixed()
+    }
 }
 
 impl PlanOverrides {
@@ -155,8 +189,8 @@ pub struct Configuration {
     pub batch_size: usize,
     /// Voxels of a patch: `(y, x)` in 2D, `(z, y, x)` in 3D, axes as transposed.
     pub patch_size: Vec<usize>,
-    /// Median shape of the cases at this configuration's spacing.
-    pub median_image_size_in_voxels: Vec<f64>,
+    /// Median shape of the cases at this configuration's spacing; may lie between whole voxels.
+    pub median_image_size_in_voxels: Vec<Number>,
     /// Target spacing, millimetres; two entries in 2D, where axis 0 keeps its own.
     pub spacing: Vec<f64>,
     /// One per channel.
@@ -196,7 +230,10 @@ pub struct Configuration {
 
 /// One name, or a list of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected the name of a configuration, or a list of names"
+)]
 pub enum StageNames {
     /// One configuration.
     One(String),
@@ -334,7 +371,19 @@ impl Plans {
     /// # Errors
     /// [`SchemaError`] with the file and the place in it.
     pub fn load(path: &Path) -> Result<Self, SchemaError> {
-        python_json::load(path)
+        let plans: Self = python_json::load(path)?;
+        if plans.transpose_backward != plans.transpose_forward.inverse() {
+            return Err(SchemaError::Malformed {
+                path: path.to_path_buf(),
+                json_path: "transpose_backward".into(),
+                message: format!(
+                    "is {:?}, expected {:?}: what undoes `transpose_forward`",
+                    plans.transpose_backward.forward(),
+                    plans.transpose_forward.backward()
+                ),
+            });
+        }
+        Ok(plans)
     }
 
     /// Writes the document atomically.
@@ -350,78 +399,6 @@ impl Plans {
     #[must_use]
     pub fn rule_set(&self) -> RuleSet {
         self.planning.as_ref().map_or(RuleSet::V2, |p| p.rules)
-    }
-
-    /// The configuration `name`, with `inherits_from` resolved: the child's keys replace the
-    /// parent's.
-    ///
-    /// # Errors
-    /// [`SchemaError::UnknownConfiguration`] if it, or one that it inherits from, is not there;
-    /// [`SchemaError::Invalid`] with the place in the document if it is malformed or inherits
-    /// in a circle.
-    pub fn configuration(&self, name: &str) -> Result<Configuration, SchemaError> {
-        let merged = self.resolve(name, &mut Vec::new())?;
-        let configuration: Configuration = serde_path_to_error::deserialize(Value::Object(merged))
-            .map_err(|error| SchemaError::Invalid {
-                document: DOCUMENT,
-                json_path: format!("configurations.{name}.{}", error.path()),
-                message: format!("is malformed: {}", error.inner()),
-            })?;
-        configuration.check(name)?;
-        Ok(configuration)
-    }
-
-    fn resolve(
-        &self,
-        name: &str,
-        visited: &mut Vec<String>,
-    ) -> Result<Map<String, Value>, SchemaError> {
-        if visited.iter().any(|seen| seen == name) {
-            return Err(SchemaError::Invalid {
-                document: DOCUMENT,
-                json_path: format!("configurations.{name}.inherits_from"),
-                message: format!("goes in a circle: {} → {name}", visited.join(" → ")),
-            });
-        }
-        visited.push(name.to_owned());
-        let own =
-            (self.configurations.get(name)).ok_or_else(|| SchemaError::UnknownConfiguration {
-                plans: self.plans_name.clone(),
-                asked: name.to_owned(),
-                known: self.configuration_names().join(", "),
-            })?;
-        let mut own = own.clone();
-        let Some(parent) = own.remove("inherits_from") else {
-            return Ok(own);
-        };
-        let parent = parent.as_str().ok_or_else(|| SchemaError::Invalid {
-            document: DOCUMENT,
-            json_path: format!("configurations.{name}.inherits_from"),
-            message: format!("is {parent}, expected the name of a configuration"),
-        })?;
-        let mut merged = self.resolve(parent, visited)?;
-        merged.extend(own);
-        Ok(merged)
-    }
-
-    /// Stores `configuration` under `name`, replacing one of the same name.
-    ///
-    /// # Errors
-    /// [`SchemaError::Invalid`] if it cannot be written as JSON.
-    pub fn insert(&mut self, name: &str, configuration: &Configuration) -> Result<(), SchemaError> {
-        let invalid = |message: String| SchemaError::Invalid {
-            document: DOCUMENT,
-            json_path: format!("configurations.{name}"),
-            message,
-        };
-        match serde_json::to_value(configuration) {
-            Ok(Value::Object(map)) => {
-                self.configurations.insert(name.to_owned(), map);
-                Ok(())
-            }
-            Ok(other) => Err(invalid(format!("is {other}, expected an object"))),
-            Err(error) => Err(invalid(error.to_string())),
-        }
     }
 
     /// The names of all configurations, in order.
@@ -463,52 +440,6 @@ impl Configuration {
     pub fn target_spacing(&self, own: Spacing) -> Result<Spacing, SchemaError> {
         Spacing::new(leading(&self.spacing, own[0]))
     }
-
-    fn check(&self, name: &str) -> Result<(), SchemaError> {
-        let fail = |key: &str, message: String| {
-            Err(SchemaError::Invalid {
-                document: DOCUMENT,
-                json_path: format!("configurations.{name}.{key}"),
-                message,
-            })
-        };
-        let axes = self.patch_size.len();
-        if axes != 2 && axes != 3 {
-            return fail("patch_size", format!("has {axes} entries, expected 2 or 3"));
-        }
-        if self.patch_size.contains(&0) || self.batch_size == 0 {
-            return fail("patch_size", "and batch_size must be above zero".into());
-        }
-        if self.spacing.len() != axes {
-            return fail(
-                "spacing",
-                format!("has {} entries for {axes} axes", self.spacing.len()),
-            );
-        }
-        let a = &self.architecture.arch_kwargs;
-        let per_stage = [
-            ("features_per_stage", a.features_per_stage.len()),
-            ("kernel_sizes", a.kernel_sizes.len()),
-            ("strides", a.strides.len()),
-        ];
-        for (key, found) in per_stage {
-            if found != a.n_stages {
-                return fail(
-                    &format!("architecture.arch_kwargs.{key}"),
-                    format!("has {found} entries for {} stages", a.n_stages),
-                );
-            }
-        }
-        for (key, rows) in [("kernel_sizes", &a.kernel_sizes), ("strides", &a.strides)] {
-            if rows.iter().any(|row| row.len() != axes || row.contains(&0)) {
-                return fail(
-                    &format!("architecture.arch_kwargs.{key}"),
-                    format!("needs {axes} entries above zero per stage"),
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Three entries out of two or three: `first` is put before two.
@@ -521,95 +452,4 @@ fn leading<T: Copy>(values: &[T], first: T) -> [T; 3] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn configuration() -> Value {
-        let resampling = serde_json::json!({"is_seg": false, "order": 3, "order_z": 0,
-            "force_separate_z": null});
-        serde_json::json!({
-            "data_identifier": "nnUNetPlans_2d", "preprocessor_name": "DefaultPreprocessor",
-            "batch_size": 2, "patch_size": [16, 24], "median_image_size_in_voxels": [16.0, 20.5],
-            "spacing": [1.0, 0.5], "normalization_schemes": ["CTNormalization", "Mine"],
-            "use_mask_for_norm": [false, false],
-            "resampling_fn_data": "f", "resampling_fn_seg": "f",
-            "resampling_fn_data_kwargs": resampling, "resampling_fn_seg_kwargs": resampling,
-            "resampling_fn_probabilities": "f", "resampling_fn_probabilities_kwargs": resampling,
-            "architecture": {"network_class_name": "a.PlainConvUNet", "arch_kwargs": {
-                "n_stages": 2, "features_per_stage": [4, 8], "conv_op": "Conv2d",
-                "kernel_sizes": [[3, 3], [3, 3]], "strides": [[1, 1], [2, 2]],
-                "n_conv_per_stage": [2, 2], "n_conv_per_stage_decoder": [2], "conv_bias": true,
-                "norm_op": "n", "norm_op_kwargs": {"eps": 1e-5}, "dropout_op": null,
-                "dropout_op_kwargs": null, "nonlin": "l", "nonlin_kwargs": {"inplace": true}},
-                "_kw_requires_import": ["conv_op"]},
-            "batch_dice": true, "mine_too": 1
-        })
-    }
-
-    fn plans(configurations: Value) -> Plans {
-        serde_json::from_value(serde_json::json!({
-            "dataset_name": "Dataset001_Test", "plans_name": "nnUNetPlans",
-            "original_median_spacing_after_transp": [5.0, 1.0, 1.0],
-            "original_median_shape_after_transp": [10, 20, 30],
-            "image_reader_writer": "SimpleITKIO", "transpose_forward": [1, 0, 2],
-            "transpose_backward": [1, 0, 2], "configurations": configurations,
-            "experiment_planner_used": "ExperimentPlanner",
-            "foreground_intensity_properties_per_channel": {}, "unknown": [1]
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_configuration_round_trips_with_unknown_keys_and_key_order() {
-        let mut p = plans(serde_json::json!({"2d": configuration()}));
-        let typed = p.configuration("2d").unwrap();
-        assert_eq!(typed.dimensionality(), Dimensionality::Two);
-        assert_eq!(typed.patch_shape().voxels(), [1, 16, 24]);
-        assert_eq!(typed.strides(), [[1, 1, 1], [1, 2, 2]]);
-        let before = serde_json::to_string(&p.configurations).unwrap();
-        p.insert("2d", &typed).unwrap();
-        assert_eq!(serde_json::to_string(&p.configurations).unwrap(), before);
-    }
-
-    #[test]
-    fn a_child_overlays_its_parent() {
-        let p = plans(serde_json::json!({
-            "2d": configuration(),
-            "child": {"inherits_from": "2d", "batch_size": 7}
-        }));
-        let child = p.configuration("child").unwrap();
-        assert_eq!((child.batch_size, child.patch_size), (7, vec![16, 24]));
-    }
-
-    #[test]
-    fn circles_and_unknown_names_are_errors() {
-        let p = plans(serde_json::json!({
-            "a": {"inherits_from": "b"}, "b": {"inherits_from": "a"}
-        }));
-        assert!(
-            p.configuration("a")
-                .unwrap_err()
-                .to_string()
-                .contains("circle")
-        );
-        let error = p.configuration("3d").unwrap_err().to_string();
-        assert!(error.contains("it has: a, b"), "{error}");
-    }
-
-    #[test]
-    fn a_malformed_value_says_where() {
-        let mut broken = configuration();
-        broken["architecture"]["arch_kwargs"]["strides"] = serde_json::json!([[1, 1], ["x", 2]]);
-        let p = plans(serde_json::json!({"2d": broken}));
-        let error = p.configuration("2d").unwrap_err().to_string();
-        assert!(
-            error.contains("configurations.2d.architecture.arch_kwargs.strides[1][0]"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn plans_without_a_record_follow_the_python_program() {
-        assert_eq!(plans(serde_json::json!({})).rule_set(), RuleSet::V2);
-    }
-}
+mod tests;

@@ -1,5 +1,9 @@
-//! JSON as Python's `json` module reads and writes it: four spaces of indent, and the tokens
-//! `NaN`, `Infinity` and `-Infinity` for floats that are not finite.
+//! JSON as Python's `json` module reads and writes it: four spaces of indent, numbers and text
+//! spelt as Python spells them, and the tokens `NaN`, `Infinity` and `-Infinity` for floats that
+//! are not finite. A document of the Python program thus changes only where a value does.
+//!
+//! Reading is stricter in one thing: an object that names a key twice is refused, where Python
+//! would silently use the last.
 
 use std::borrow::Cow;
 use std::fs;
@@ -11,6 +15,11 @@ use serde::de::DeserializeOwned;
 
 use crate::{SchemaError, atomic};
 
+mod spelling;
+mod unique;
+
+pub mod float;
+
 /// Inside our own text a token that JSON has no word for is a string with this prefix.
 const MARK: &str = "@@float:";
 const TOKENS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
@@ -21,15 +30,23 @@ const TOKENS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 /// [`SchemaError::Io`] if the file cannot be read, [`SchemaError::Malformed`] with the place in
 /// the document if it is not what `T` wants.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, SchemaError> {
+    parse(&read_text(path)?).map_err(|(json_path, message)| SchemaError::Malformed {
+        path: path.to_path_buf(),
+        json_path,
+        message,
+    })
+}
+
+/// The text of a file, without the byte order mark that some editors leave.
+pub(crate) fn read_text(path: &Path) -> Result<String, SchemaError> {
     let text = fs::read_to_string(path).map_err(|source| SchemaError::Io {
         action: "read",
         path: path.to_path_buf(),
         source,
     })?;
-    parse(&text).map_err(|(json_path, message)| SchemaError::Malformed {
-        path: path.to_path_buf(),
-        json_path,
-        message,
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
     })
 }
 
@@ -39,13 +56,41 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, SchemaError> {
 /// `(path in the document, message)`.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
     let text = mark_tokens(text);
-    let mut reader = serde_json::Deserializer::from_str(&text);
+    // Finds all that is wrong with the text itself, also after its end.
+    from_marked::<unique::UniqueKeys>(&text)?;
+    from_marked(&text)
+}
+
+fn from_marked<T: DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
+    let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| (error.path().to_string(), error.inner().to_string()))?;
-    reader
-        .end()
-        .map_err(|error| (".".to_owned(), error.to_string()))?;
+        .map_err(|error| (place(error.path()), describe(error.inner())))?;
+    (reader.end()).map_err(|error| (".".to_owned(), describe(&error)))?;
     Ok(value)
+}
+
+/// Python's token that the text stands for, if it is one.
+pub(crate) fn unmarked(text: &str) -> Option<&str> {
+    text.strip_prefix(MARK)
+}
+
+/// The path of an error, without the question mark that stands for a key that is none.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    match path.strip_suffix('?') {
+        None => path,
+        Some("") => ".".to_owned(),
+        Some(parent) => parent.trim_end_matches('.').to_owned(),
+    }
+}
+
+/// The message of an error, with Python's tokens as they stand in the document.
+pub(crate) fn describe(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    for token in TOKENS {
+        message = message.replace(&format!("string \"{MARK}{token}\""), token);
+    }
+    message
 }
 
 /// The document as text, as `json.dump(…, indent=4)` lays it out.
@@ -54,8 +99,8 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
 /// [`serde_json::Error`] if a map of `value` has keys that are not strings.
 pub fn to_text<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut bytes, spelling::PythonFormatter::new());
     value.serialize(&mut serializer)?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     for token in TOKENS {
@@ -106,55 +151,6 @@ fn mark_tokens(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// For `#[serde(with = "python_json::float")]`: an `f64` that may be NaN or infinite.
-pub mod float {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    use super::MARK;
-
-    /// Writes the number, or its token if it is not finite.
-    ///
-    /// # Errors
-    /// As the serializer's.
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        if value.is_finite() {
-            return serializer.serialize_f64(*value);
-        }
-        let token = match (value.is_nan(), *value > 0.0) {
-            (true, _) => "NaN",
-            (false, true) => "Infinity",
-            (false, false) => "-Infinity",
-        };
-        serializer.serialize_str(&format!("{MARK}{token}"))
-    }
-
-    /// Reads a number, one of Python's tokens, or `null` as NaN.
-    ///
-    /// # Errors
-    /// If it is something else.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Float {
-            Number(f64),
-            Text(String),
-            Null(()),
-        }
-        match Float::deserialize(deserializer)? {
-            Float::Number(value) => Ok(value),
-            Float::Null(()) => Ok(f64::NAN),
-            Float::Text(text) => match text.strip_prefix(MARK).unwrap_or(&text) {
-                "NaN" => Ok(f64::NAN),
-                "Infinity" => Ok(f64::INFINITY),
-                "-Infinity" => Ok(f64::NEG_INFINITY),
-                other => Err(de::Error::custom(format!(
-                    "expected a number, found the text `{other}`"
-                ))),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -186,6 +182,33 @@ mod tests {
             parse::<Document>("{\"a\": 1, \"text\": \"\", \"list\": [1, \"x\"]}").unwrap_err();
         assert_eq!(place, "list[1]");
         assert!(message.contains("expected u8"), "{message}");
+    }
+
+    #[test]
+    fn a_key_that_occurs_twice_is_refused() {
+        let text = "{\"a\": 1, \"list\": [{\"b\": 1, \"c\": {}, \"b\": 2}]}";
+        let (place, message) = parse::<serde_json::Value>(text).unwrap_err();
+        assert_eq!(place, "list[0]");
+        assert!(message.contains("the key `b` occurs twice"), "{message}");
+    }
+
+    #[test]
+    fn a_token_in_the_wrong_place_is_named_as_it_stands() {
+        let text = "{\"a\": 1, \"text\": \"\", \"list\": [NaN]}";
+        let (place, message) = parse::<Document>(text).unwrap_err();
+        assert_eq!(place, "list[0]");
+        assert!(
+            message.contains("invalid type: NaN, expected u8"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        std::fs::write(&path, "\u{feff}[1]").unwrap();
+        assert_eq!(load::<Vec<u8>>(&path).unwrap(), [1]);
     }
 
     #[test]

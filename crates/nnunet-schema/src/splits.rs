@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::mt19937::Mt19937;
 use crate::{SchemaError, python_json};
 
+mod adopt;
+mod check;
+mod error;
+mod grouping;
+
+pub use adopt::Adoption;
+pub use error::{FoldCases, SplitError};
+pub use grouping::{CasePattern, Grouping};
+
 const FOLDS: usize = 5;
 const SEED: u32 = 12345;
 
@@ -56,75 +65,86 @@ impl FromStr for Fold {
     }
 }
 
+impl Split {
+    /// Trains and validates on all cases (any order): fold `all`.
+    #[must_use]
+    pub fn all(cases: &[String]) -> Self {
+        let mut cases = cases.to_vec();
+        cases.sort();
+        Self {
+            train: cases.clone(),
+            val: cases,
+        }
+    }
+
+    /// A random 80:20 split of the cases (any order), seeded by a number: what nnU-Net trains
+    /// for a fold beyond those of the splits file. It knows nothing of groups.
+    ///
+    /// # Errors
+    /// [`SplitError::TooFewCases`] for fewer than two cases.
+    pub fn random(cases: &[String], number: u32) -> Result<Self, SplitError> {
+        let cases = sorted_unique(cases)?;
+        let n = u32::try_from(cases.len()).unwrap_or(u32::MAX);
+        if n < 2 {
+            return Err(SplitError::TooFewCases {
+                cases: cases.len(),
+                folds: 2,
+            });
+        }
+        let drawn = Mt19937::new(SEED.wrapping_add(number)).permutation(n);
+        let keep = (f64::from(n) * 0.8) as usize;
+        let mut held_out = vec![true; cases.len()];
+        for &case in &drawn[..keep] {
+            held_out[case as usize] = false;
+        }
+        let (_, val) = partition(&cases, |case| held_out[case]);
+        // Kept in the order in which the reference draws them.
+        let train = drawn[..keep].iter().map(|&i| cases[i as usize].clone());
+        Ok(Self {
+            train: train.collect(),
+            val,
+        })
+    }
+
+    /// Validates on the cases whose index is `held_out`, trains on the others.
+    fn holding_out(cases: &[String], held_out: impl Fn(usize) -> bool) -> Self {
+        let (train, val) = partition(cases, held_out);
+        Self { train, val }
+    }
+}
+
 impl Splits {
     /// The reference five-fold split of these cases (any order), identical to nnU-Net's.
     ///
     /// # Errors
-    /// [`SchemaError::Split`] for fewer than five cases.
+    /// [`SchemaError::Split`] for fewer than five cases, or a case that is listed twice.
     pub fn five_fold(cases: &[String]) -> Result<Self, SchemaError> {
-        let mut cases = cases.to_vec();
-        cases.sort();
-        let n = cases.len();
-        if n < FOLDS {
-            return Err(SchemaError::Split(format!(
-                "{n} cases cannot be split into {FOLDS} folds: at least {FOLDS} are needed, \
-                 or train fold `all`"
-            )));
+        let cases = sorted_unique(cases)?;
+        if cases.len() < FOLDS {
+            return Err(SchemaError::Split(SplitError::TooFewCases {
+                cases: cases.len(),
+                folds: FOLDS,
+            }));
         }
-        let mut order: Vec<usize> = (0..n).collect();
-        Mt19937::new(SEED).shuffle(&mut order);
-        let mut splits = Vec::with_capacity(FOLDS);
-        let mut start = 0;
-        for fold in 0..FOLDS {
-            let size = n / FOLDS + usize::from(fold < n % FOLDS);
-            let held_out = &order[start..start + size];
-            start += size;
-            let (val, train) = partition(&cases, |i| held_out.contains(&i));
-            splits.push(Split { train, val });
-        }
-        Ok(Self(splits))
+        let folds = k_fold(cases.len(), FOLDS);
+        let splits = (folds.iter()).map(|held_out| Split::holding_out(&cases, |i| held_out[i]));
+        Ok(Self(splits.collect()))
     }
 
-    /// The cases of `fold`. A number beyond the stored folds gives a random 80:20 split seeded
-    /// by it, as nnU-Net does.
+    /// The cases of `fold`, where `cases` are all that the dataset has (any order): the stored
+    /// split, or everything for fold `all`, or [`Split::random`] for a number beyond the stored
+    /// folds.
     ///
     /// # Errors
-    /// [`SchemaError::Split`] if there are no splits at all.
-    pub fn fold(&self, fold: Fold) -> Result<Split, SchemaError> {
-        let first = (self.0.first())
-            .ok_or_else(|| SchemaError::Split("the splits file lists no folds".into()))?;
-        let mut cases: Vec<String> = first.train.iter().chain(&first.val).cloned().collect();
-        cases.sort();
-        cases.dedup();
-        let number = match fold {
-            Fold::All => {
-                return Ok(Split {
-                    train: cases.clone(),
-                    val: cases,
-                });
-            }
-            Fold::Number(number) => number,
+    /// [`SchemaError::Split`] if there are too few cases for a random split.
+    pub fn fold(&self, fold: Fold, cases: &[String]) -> Result<Split, SchemaError> {
+        let Fold::Number(number) = fold else {
+            return Ok(Split::all(cases));
         };
-        if let Some(split) = self.0.get(number as usize) {
-            return Ok(split.clone());
+        match self.0.get(number as usize) {
+            Some(split) => Ok(split.clone()),
+            None => Ok(Split::random(cases, number)?),
         }
-        let mut generator = Mt19937::new(SEED.wrapping_add(number));
-        let n = u32::try_from(cases.len())
-            .map_err(|_| SchemaError::Split(format!("{} cases are too many", cases.len())))?;
-        let drawn = generator.permutation(n);
-        let keep = (f64::from(n) * 0.8) as usize;
-        let train = drawn[..keep].iter().map(|&i| cases[i as usize].clone());
-        let train: Vec<String> = train.collect();
-        let (_, val) = partition(&cases, |i| drawn[..keep].contains(&(i as u32)));
-        Ok(Split { train, val })
-    }
-
-    /// Reads a splits file.
-    ///
-    /// # Errors
-    /// [`SchemaError`] with the file and the place in it.
-    pub fn load(path: &Path) -> Result<Self, SchemaError> {
-        python_json::load(path)
     }
 
     /// Writes the document atomically.
@@ -136,10 +156,42 @@ impl Splits {
     }
 }
 
-fn partition(cases: &[String], chosen: impl Fn(usize) -> bool) -> (Vec<String>, Vec<String>) {
-    let (yes, no): (Vec<_>, Vec<_>) = cases.iter().enumerate().partition(|(i, _)| chosen(*i));
+/// For each fold, which of `n` things it holds out: the shuffled k-fold of the reference.
+fn k_fold(n: usize, folds: usize) -> Vec<Vec<bool>> {
+    let mut order: Vec<usize> = (0..n).collect();
+    Mt19937::new(SEED).shuffle(&mut order);
+    let mut rest = order.as_slice();
+    let mut chunks = Vec::with_capacity(folds);
+    for fold in 0..folds {
+        let (chunk, after) = rest.split_at(n / folds + usize::from(fold < n % folds));
+        rest = after;
+        let mut held_out = vec![false; n];
+        for &i in chunk {
+            held_out[i] = true;
+        }
+        chunks.push(held_out);
+    }
+    chunks
+}
+
+/// The cases by code point, as the reference sorts them.
+fn sorted_unique(cases: &[String]) -> Result<Vec<String>, SplitError> {
+    let mut cases = cases.to_vec();
+    cases.sort();
+    match cases.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(cases),
+        Some(pair) => Err(SplitError::DuplicateCase {
+            case: pair[0].clone(),
+        }),
+    }
+}
+
+/// The cases that are not held out, and those that are.
+fn partition(cases: &[String], held_out: impl Fn(usize) -> bool) -> (Vec<String>, Vec<String>) {
+    let (train, val): (Vec<_>, Vec<_>) =
+        (cases.iter().enumerate()).partition(|(i, _)| !held_out(*i));
     let names = |list: Vec<(usize, &String)>| list.into_iter().map(|(_, c)| c.clone()).collect();
-    (names(yes), names(no))
+    (names(train), names(val))
 }
 
 #[cfg(test)]
@@ -164,22 +216,31 @@ mod tests {
     #[test]
     fn a_fold_beyond_the_file_is_the_reference_random_split() {
         let splits = Splits::five_fold(&cases(10)).unwrap();
-        let split = splits.fold(Fold::Number(7)).unwrap();
+        let split = splits.fold(Fold::Number(7), &cases(10)).unwrap();
         assert_eq!(numbers(&split.train), [4, 6, 0, 9, 1, 7, 2, 8]);
         assert_eq!(numbers(&split.val), [3, 5]);
     }
 
     #[test]
-    fn fold_all_uses_everything_twice() {
+    fn fold_all_uses_everything_twice_whatever_the_splits_leave_out() {
         let splits = Splits::five_fold(&cases(6)).unwrap();
-        let split = splits.fold(Fold::All).unwrap();
-        assert_eq!(split.train, cases(6));
-        assert_eq!(split.val, cases(6));
+        let split = splits.fold(Fold::All, &cases(8)).unwrap();
+        assert_eq!(split.train, cases(8));
+        assert_eq!(split.val, cases(8));
+    }
+
+    #[test]
+    fn a_case_that_is_listed_twice_is_an_error() {
+        let mut cases = cases(6);
+        cases.push("case_003".to_owned());
+        let error = Splits::five_fold(&cases).unwrap_err().to_string();
+        assert!(error.contains("`case_003` is listed twice"), "{error}");
     }
 
     #[test]
     fn four_cases_are_too_few() {
         assert!(Splits::five_fold(&cases(4)).is_err());
+        assert!(Split::random(&cases(1), 7).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use nnunet::evaluate::overlay::{self, Overlay, OverlayOptions};
 use nnunet::evaluate::{EvaluateOptions, evaluate_folder};
+use nnunet::fingerprint::IntensitySampling;
 use nnunet::image::find_cases;
 use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
@@ -134,9 +135,9 @@ impl<'a> Demo<'a> {
             },
             ..PlanRequest::default()
         };
-        self.pipeline.fingerprint(&self.id, Existing::Replace)?;
+        (self.pipeline).fingerprint(&self.id, IntensitySampling::Paper, Existing::Replace)?;
         let plans = self.small_plan(request)?;
-        output::line(plan::describe(&plans)?);
+        output::line(plan::describe(&plans, &self.description()?)?);
         for budget in &BUDGETS {
             let report =
                 (self.pipeline).preprocess(&self.id, DEFAULT_PLANS, budget.configuration)?;
@@ -149,7 +150,7 @@ impl<'a> Demo<'a> {
 
     /// Networks and batches that two processor cores can train in minutes.
     fn small_plan(&self, request: PlanRequest) -> anyhow::Result<Plans> {
-        Ok(self.pipeline.plan(&self.id, &request)?)
+        Ok(self.pipeline.plan(&self.id, &request)?.plans)
     }
 
     fn train(&self, budget: &Budget, stop: &AtomicBool) -> anyhow::Result<Option<Summary>> {

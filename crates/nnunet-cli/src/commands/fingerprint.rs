@@ -1,4 +1,5 @@
 use nnunet::pipeline::Existing;
+use nnunet::schema::RuleSet;
 
 use crate::args::FingerprintArgs;
 use crate::context::{Context, Need};
@@ -12,7 +13,8 @@ pub(crate) fn run(context: &Context, args: &FingerprintArgs) -> anyhow::Result<O
         Existing::Keep
     };
     let id = &args.dataset.dataset;
-    let fingerprint = pipeline.fingerprint(id, existing)?;
+    let sampling = RuleSet::from(args.rules).into();
+    let fingerprint = pipeline.fingerprint(id, sampling, existing)?;
     let path = pipeline.layout.fingerprint(&pipeline.layout.resolve(id)?);
     let raw = pipeline.raw_dataset(id)?;
 

@@ -1,37 +1,220 @@
-use nnunet::pipeline::PlanRequest;
-use nnunet::planner::{Budget, Rules};
-use nnunet::schema::plans::PlanOverrides;
-use nnunet::schema::{Configuration, Plans};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use crate::args::PlanArgs;
+use anyhow::bail;
+use nnunet::pipeline::PlanRequest;
+use nnunet::planner::draw::{Drawing, compact, svg};
+use nnunet::planner::{
+    Budget, Footprint, PlanOutcome, Planner, Precision, Rules, Severity, check, footprint,
+};
+use nnunet::schema::plans::{PlanOverrides, TranspositionChoice};
+use nnunet::schema::{
+    Configuration, DatasetDescription, DatasetFingerprint, DatasetId, Plans, RuleSet, Spacing,
+    atomic, layout,
+};
+
+use crate::args::{ExplainFormat, PlanArgs, RulesChoice};
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
+/// What plans are called that are made without a dataset folder.
+const UNNAMED: &str = "Dataset000_Unnamed";
+
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> anyhow::Result<Outcome> {
-    let pipeline = context.pipeline(Need::RawAndPreprocessed)?;
-    let id = &args.dataset.dataset;
-    let request = PlanRequest {
-        rules: Rules::paper(),
-        budget: Budget {
-            gpu_memory_gb: args.gpu_memory,
-        },
-        overrides: PlanOverrides {
-            base_features: args.base_features,
-            batch_size: args.batch_size,
-            patch_size: args.patch_size.clone(),
-            target_spacing: None,
-        },
-        plans_name: args.plans.plans.clone(),
+    if let Some(path) = &args.check {
+        return check_file(path);
+    }
+    let request = request(args)?;
+    let made = match (&args.dataset, &args.fingerprint, &args.dataset_json) {
+        (Some(id), _, _) => plan_dataset(context, id, args, &request)?,
+        (None, Some(fingerprint), Some(description)) => {
+            plan_files(fingerprint, description, args, &request)?
+        }
+        _ => bail!("name a dataset, or give --fingerprint and --dataset-json"),
     };
-    let plans = pipeline.plan(id, &request)?;
-    output::line(describe(&plans)?);
-    let path = (pipeline.layout).plans(&plans.dataset_name, &plans.plans_name);
-    output::line(format!("plans: {}", path.display()));
+    report(&made, args)?;
     Ok(Outcome::Complete)
 }
 
+/// Plans, and what else is known of the dataset.
+struct Made {
+    outcome: PlanOutcome,
+    description: DatasetDescription,
+    /// Where the plans were written.
+    path: Option<PathBuf>,
+}
+
+fn request(args: &PlanArgs) -> anyhow::Result<PlanRequest> {
+    let mut rules = Rules::of(args.rules.into())?;
+    if let Some(name) = &args.plans {
+        rules.plans_name.clone_from(name);
+    }
+    let mut request = PlanRequest::by(rules);
+    if let Some(gpu_memory_gb) = args.gpu_memory {
+        request.budget = Budget { gpu_memory_gb };
+    }
+    let target_spacing = match args.target_spacing.as_deref() {
+        None => None,
+        Some(&[z, y, x]) => Some(Spacing::new([z, y, x])?),
+        Some(other) => bail!(
+            "--target-spacing has {} numbers, expected three: z,y,x in millimetres",
+            other.len()
+        ),
+    };
+    request.overrides = PlanOverrides {
+        base_features: args.base_features,
+        batch_size: args.batch_size,
+        patch_size: args.patch_size.clone(),
+        target_spacing,
+        transposition: if args.suppress_transpose {
+            TranspositionChoice::AsInFiles
+        } else {
+            TranspositionChoice::CoarsestFirst
+        },
+    };
+    Ok(request)
+}
+
+fn plan_dataset(
+    context: &Context,
+    id: &DatasetId,
+    args: &PlanArgs,
+    request: &PlanRequest,
+) -> anyhow::Result<Made> {
+    let pipeline = context.pipeline(Need::RawAndPreprocessed)?;
+    let outcome = pipeline.plan(id, request)?;
+    let plans = &outcome.plans;
+    let path = (pipeline.layout).plans(&plans.dataset_name, &plans.plans_name);
+    if let Some(copy) = &args.output {
+        plans.save(copy)?;
+    }
+    let folder = pipeline.layout.preprocessed_dataset(&plans.dataset_name);
+    Ok(Made {
+        description: DatasetDescription::load(&layout::dataset_json(&folder))?,
+        outcome,
+        path: Some(path),
+    })
+}
+
+/// Plans from two files alone.
+fn plan_files(
+    fingerprint: &Path,
+    description: &Path,
+    args: &PlanArgs,
+    request: &PlanRequest,
+) -> anyhow::Result<Made> {
+    let facts = DatasetFingerprint::load(fingerprint)?;
+    let description = DatasetDescription::load(description)?;
+    let outcome = Planner::new(request.rules.clone()).plan_with_searches(
+        &facts,
+        &description,
+        &dataset_name(fingerprint),
+        &request.budget,
+        &request.overrides,
+    )?;
+    if let Some(path) = &args.output {
+        outcome.plans.save(path)?;
+    }
+    Ok(Made {
+        outcome,
+        description,
+        path: args.output.clone(),
+    })
+}
+
+/// The name of the folder that a fingerprint lies in, if that is a dataset's.
+fn dataset_name(fingerprint: &Path) -> String {
+    let folder = fingerprint.canonicalize().ok();
+    let folder = folder.as_deref().and_then(Path::parent);
+    (folder.and_then(Path::file_name))
+        .and_then(|name| name.to_str())
+        .filter(|name| name.starts_with("Dataset"))
+        .unwrap_or(UNNAMED)
+        .to_owned()
+}
+
+fn report(made: &Made, args: &PlanArgs) -> anyhow::Result<()> {
+    let plans = &made.outcome.plans;
+    match args.explain {
+        None => output::line(describe(plans, &made.description)?),
+        Some(ExplainFormat::Text) => output::line(made.outcome.explain()),
+        Some(ExplainFormat::Json) => {
+            let text = serde_json::to_string_pretty(made.outcome.explain())?;
+            output::line(text);
+            return Ok(());
+        }
+    }
+    for note in plans.planning.iter().flat_map(|planning| &planning.notes) {
+        output::line(format!("note: {}: {}", note.configuration, note.note));
+    }
+    if let Some(folder) = &args.draw {
+        draw(made, folder)?;
+    }
+    if let Some(path) = &made.path {
+        output::line(format!("plans: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// Draws each configuration and prints its stages in short.
+fn draw(made: &Made, folder: &Path) -> anyhow::Result<()> {
+    let plans = &made.outcome.plans;
+    let heads = made.description.label_scheme()?.segmentation_heads();
+    for name in plans.configuration_names() {
+        let configuration = plans.configuration(name)?;
+        let drawing = Drawing {
+            dataset: &plans.dataset_name,
+            name,
+            configuration: &configuration,
+            input_channels: input_channels(&configuration, &made.description)?,
+            output_channels: heads,
+        };
+        let path = folder.join(format!("{}_{name}.svg", plans.plans_name));
+        atomic::write_with(&path, |file| file.write_all(svg(&drawing).as_bytes()))?;
+        output::line(format!("\n{name}\n{}", compact(&configuration)));
+        output::line(format!("drawing: {}", path.display()));
+    }
+    Ok(())
+}
+
+/// One line per finding of plans that were edited by hand.
+fn check_file(path: &Path) -> anyhow::Result<Outcome> {
+    let plans = Plans::load(path)?;
+    let findings = check(&plans);
+    for finding in &findings {
+        output::line(finding);
+    }
+    let errors = (findings.iter())
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
+    let warnings = findings.len() - errors;
+    output::line(format!(
+        "{}: {errors} errors, {warnings} warnings",
+        path.display()
+    ));
+    if errors > 0 {
+        bail!("{} cannot be followed", path.display());
+    }
+    Ok(Outcome::Complete)
+}
+
+impl From<RulesChoice> for RuleSet {
+    fn from(choice: RulesChoice) -> Self {
+        match choice {
+            RulesChoice::Paper => Self::Paper,
+            RulesChoice::V2 => Self::V2,
+            RulesChoice::ResencM => Self::ResencM,
+            RulesChoice::ResencL => Self::ResencL,
+            RulesChoice::ResencXl => Self::ResencXl,
+        }
+    }
+}
+
 /// The decisions of a plan, a column per configuration.
-pub(crate) fn describe(plans: &Plans) -> anyhow::Result<comfy_table::Table> {
+pub(crate) fn describe(
+    plans: &Plans,
+    description: &DatasetDescription,
+) -> anyhow::Result<comfy_table::Table> {
     let names = plans.configuration_names();
     let mut heads = vec![""];
     heads.extend(&names);
@@ -44,7 +227,55 @@ pub(crate) fn describe(plans: &Plans) -> anyhow::Result<comfy_table::Table> {
         row.extend(configurations.iter().map(show));
         table.add_row(row);
     }
+    let footprints = (configurations.iter())
+        .map(|configuration| needs(configuration, description))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    for (what, show) in FOOTPRINT_ROWS {
+        let mut row = vec![(*what).to_owned()];
+        row.extend(footprints.iter().map(show));
+        table.add_row(row);
+    }
     Ok(table)
+}
+
+/// What the network of a configuration needs at the very least, in mixed precision.
+fn needs(
+    configuration: &Configuration,
+    description: &DatasetDescription,
+) -> anyhow::Result<Footprint> {
+    let heads = description.label_scheme()?.segmentation_heads();
+    let channels = input_channels(configuration, description)?;
+    Ok(footprint(configuration, channels, heads, Precision::Mixed))
+}
+
+fn input_channels(
+    configuration: &Configuration,
+    description: &DatasetDescription,
+) -> anyhow::Result<usize> {
+    let before = match configuration.previous_stage {
+        // One per label that the stage before found.
+        Some(_) => description.label_scheme()?.foreground_labels().len(),
+        None => 0,
+    };
+    Ok(description.channels() + before)
+}
+
+type ShowFootprint = fn(&Footprint) -> String;
+
+const FOOTPRINT_ROWS: &[(&str, ShowFootprint)] = &[
+    ("parameters (million)", |f| {
+        format!("{:.2}", f.parameters as f64 / 1e6)
+    }),
+    ("training needs more than (GB)", |f| {
+        gigabytes(f.training_bytes)
+    }),
+    ("inference needs more than (GB)", |f| {
+        gigabytes(f.inference_bytes)
+    }),
+];
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1e9)
 }
 
 type Show = fn(&Configuration) -> String;

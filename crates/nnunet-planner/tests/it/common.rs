@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use nnunet_planner::{Budget, PlanError, PlanOutcome, PlanOverrides, Planner, Rules};
@@ -67,5 +68,63 @@ pub(crate) fn plan(
         "Dataset001_Test",
         &Budget { gpu_memory_gb },
         overrides,
+    )
+}
+
+pub(crate) fn read(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The first place where two documents differ: keys and their order, integers exactly, other
+/// numbers by more than a billionth.
+pub(crate) fn difference(found: &Value, expected: &Value) -> Option<String> {
+    let differs = || Some(format!(" is {found}, expected {expected}"));
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            if !a.keys().eq(b.keys()) {
+                let list = |map: &serde_json::Map<String, Value>| {
+                    map.keys().cloned().collect::<Vec<_>>().join(", ")
+                };
+                return Some(format!(" has {}, expected {}", list(a), list(b)));
+            }
+            a.iter().find_map(|(key, value)| {
+                difference(value, &b[key]).map(|place| format!(".{key}{place}"))
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let mut pairs = a.iter().zip(b).enumerate();
+            pairs.find_map(|(i, (a, b))| difference(a, b).map(|place| format!("[{i}]{place}")))
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            if (a - b).abs() <= 1e-9 * b.abs() {
+                None
+            } else {
+                differs()
+            }
+        }
+        (a, b) => {
+            if a == b {
+                None
+            } else {
+                differs()
+            }
+        }
+    }
+}
+
+/// As [`plan`], by other rules.
+pub(crate) fn plan_by(
+    rules: Rules,
+    fingerprint: &DatasetFingerprint,
+    description: &DatasetDescription,
+    gpu_memory_gb: f64,
+) -> Result<PlanOutcome, PlanError> {
+    Planner::new(rules).plan_with_searches(
+        fingerprint,
+        description,
+        "Dataset001_Test",
+        &Budget { gpu_memory_gb },
+        &PlanOverrides::default(),
     )
 }

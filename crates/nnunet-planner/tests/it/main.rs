@@ -5,8 +5,14 @@
     reason = "the helpers of a test binary are tests as well"
 )]
 
+mod check;
 mod common;
+mod draw;
+mod explain;
+mod footprint;
 mod invariants;
 mod overrides;
 mod paper;
+mod python;
 mod refusals;
+mod v2;

@@ -8,7 +8,7 @@ use nnunet_planner::PlanOverrides;
 use nnunet_schema::Plans;
 use serde_json::{Value, json};
 
-use crate::common::{dataset, fingerprint, fixtures, plan, uniform};
+use crate::common::{dataset, difference, fingerprint, fixtures, plan, read, uniform};
 
 #[test]
 fn every_fixture_of_the_published_planners_is_met() {
@@ -45,7 +45,7 @@ fn every_fixture_of_the_published_planners_is_met() {
 /// Compares all fields that a fixture names.
 fn compare(name: &str, found: &Plans, expected: &Value, problems: &mut Vec<String>) {
     let mut check = |what: &str, found: &Value, expected: &Value| {
-        if !equal(found, expected) {
+        if difference(found, expected).is_some() {
             problems.push(format!("{name}: {what} is {found}, expected {expected}"));
         }
     };
@@ -85,17 +85,41 @@ fn compare(name: &str, found: &Plans, expected: &Value, problems: &mut Vec<Strin
     }
 }
 
-fn equal(found: &Value, expected: &Value) -> bool {
-    match (found, expected) {
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
-        (Value::Number(a), Value::Number(b)) => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * b.abs(),
-            _ => false,
-        },
-        (a, b) => a == b,
+/// The decisions for a dataset of the paper's supplement, from the facts printed there.
+fn plan_printed_facts(entry: &Value) -> Value {
+    let inputs = &entry["inputs"];
+    let channels: Vec<&str> = (inputs["channels"].as_array().unwrap().iter())
+        .filter_map(Value::as_str)
+        .collect();
+    let classes = inputs["foreground_classes"].as_u64().unwrap() as usize;
+    let cases = inputs["num_training"].as_u64().unwrap() as usize;
+    let shape = serde_json::from_value(inputs["median_shape"].clone()).unwrap();
+    let spacing = serde_json::from_value(inputs["spacing"].clone()).unwrap();
+    let found = plan(
+        &uniform(cases, shape, spacing),
+        &dataset(&channels, classes),
+        8.0,
+        &PlanOverrides::default(),
+    )
+    .unwrap()
+    .plans;
+    let (flat, full) = (
+        found.configuration("2d").unwrap(),
+        found.configuration("3d_fullres").unwrap(),
+    );
+    let mut summary = json!({
+        "patch_size": full.patch_size, "batch_size": full.batch_size,
+        "poolings": full.architecture.arch_kwargs.n_stages - 1,
+        "patch_2d": flat.patch_size, "batch_2d": flat.batch_size,
+        "poolings_2d": flat.architecture.arch_kwargs.n_stages - 1,
+    });
+    if let Ok(low) = found.configuration("3d_lowres") {
+        summary["lowres"] = json!({
+            "spacing": low.spacing, "median": low.median_image_size_in_voxels,
+            "patch_size": low.patch_size, "batch_size": low.batch_size,
+        });
     }
+    summary
 }
 
 #[test]
@@ -106,54 +130,89 @@ fn the_tables_of_the_paper_are_met() {
     let tables = read(&folder.join("paper_tables.json"));
     let mut problems = Vec::new();
     for (name, entry) in tables["datasets"].as_object().unwrap() {
-        let inputs = &entry["inputs"];
-        let channels: Vec<&str> = (inputs["channels"].as_array().unwrap().iter())
-            .filter_map(Value::as_str)
-            .collect();
-        let classes = inputs["foreground_classes"].as_u64().unwrap() as usize;
-        let cases = inputs["num_training"].as_u64().unwrap() as usize;
-        let shape = serde_json::from_value(inputs["median_shape"].clone()).unwrap();
-        let spacing = serde_json::from_value(inputs["spacing"].clone()).unwrap();
-        let found = plan(
-            &uniform(cases, shape, spacing),
-            &dataset(&channels, classes),
-            8.0,
-            &PlanOverrides::default(),
-        )
-        .unwrap()
-        .plans;
-        let (flat, full) = (
-            found.configuration("2d").unwrap(),
-            found.configuration("3d_fullres").unwrap(),
-        );
-        let mut summary = json!({
-            "patch_size": full.patch_size, "batch_size": full.batch_size,
-            "poolings": full.architecture.arch_kwargs.n_stages - 1,
-            "patch_2d": flat.patch_size, "batch_2d": flat.batch_size,
-            "poolings_2d": flat.architecture.arch_kwargs.n_stages - 1,
-        });
-        if let Ok(low) = found.configuration("3d_lowres") {
-            summary["lowres"] = json!({
-                "spacing": low.spacing, "median": low.median_image_size_in_voxels,
-                "patch_size": low.patch_size, "batch_size": low.batch_size,
-            });
-        }
-        let expected = &entry["reference_program"];
-        if !equal_objects(&summary, expected) {
-            problems.push(format!("{name}: {summary}, expected {expected}"));
-        }
+        let place = difference(&plan_printed_facts(entry), &entry["reference_program"]);
+        problems.extend(place.map(|place| format!("{name}: {place}")));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-fn equal_objects(found: &Value, expected: &Value) -> bool {
-    match (found, expected) {
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && (a.iter()).all(|(k, v)| b.get(k).is_some_and(|w| equal_objects(v, w)))
-        }
-        (a, b) => equal(a, b),
+/// Where the printed tables differ from what follows from the printed facts; `None` if nowhere.
+/// Printed numbers are rounded.
+fn deviation(found: &Value, printed: &Value) -> Option<String> {
+    if found["patch_size"] != printed["patch_size"] {
+        return Some(format!("patch {}", times(&printed["patch_size"])));
     }
+    let (found, printed) = (&found["lowres"], &printed["lowres"]);
+    if printed.is_null() {
+        return (!found.is_null()).then(|| "no low resolution".to_owned());
+    }
+    let close = |key: &str| {
+        let pairs = found[key].as_array()?.iter().zip(printed[key].as_array()?);
+        let mut pairs = pairs.map(|(a, b)| a.as_f64().unwrap() / b.as_f64().unwrap());
+        Some(pairs.all(|ratio| (ratio - 1.0).abs() < 0.03))
+    };
+    let same = found["patch_size"] == printed["patch_size"]
+        && close("spacing") == Some(true)
+        && close("median") == Some(true);
+    (!same).then(|| {
+        let [spacing, median] = ["spacing", "median"].map(|key| times(&printed[key]));
+        format!("{spacing} mm, {median}")
+    })
+}
+
+fn times(values: &Value) -> String {
+    let texts: Vec<String> = (values.as_array().into_iter().flatten())
+        .map(|v| {
+            let text = format!("{:.2}", v.as_f64().unwrap());
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        })
+        .collect();
+    texts.join("×")
+}
+
+#[test]
+fn the_documented_table_of_the_paper_is_what_the_planner_computes() {
+    let Some(folder) = fixtures("the_documented_table_of_the_paper_is_what_the_planner_computes")
+    else {
+        return;
+    };
+    let tables = read(&folder.join("paper_tables.json"));
+    let mut rows = vec![
+        "| dataset | median shape | target spacing (mm) | 3D patch, batch | 2D patch, batch | low \
+         resolution (mm), median shape, patch | printed otherwise |"
+            .to_owned(),
+        "|---|---|---|---|---|---|---|".to_owned(),
+    ];
+    for (name, entry) in tables["datasets"].as_object().unwrap() {
+        let (inputs, found) = (&entry["inputs"], plan_printed_facts(entry));
+        let lowres = match &found["lowres"] {
+            Value::Null => String::new(),
+            low => format!(
+                "{}, {}, {}",
+                times(&low["spacing"]),
+                times(&low["median"]),
+                times(&low["patch_size"])
+            ),
+        };
+        rows.push(format!(
+            "| {} | {} | {} | {}, {} | {}, {} | {lowres} | {} |",
+            name.replace('_', " "),
+            times(&inputs["median_shape"]),
+            times(&inputs["spacing"]),
+            times(&found["patch_size"]),
+            found["batch_size"],
+            times(&found["patch_2d"]),
+            found["batch_2d"],
+            deviation(&found, &entry["printed"]).unwrap_or_default(),
+        ));
+    }
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/planner.md");
+    let text = fs::read_to_string(document).unwrap();
+    let table = rows.join("\n");
+    assert!(
+        text.contains(&table),
+        "docs/planner.md should contain\n{table}"
+    );
 }
 
 #[test]
@@ -242,10 +301,6 @@ fn the_key_order_is_that_of_the_python_program() {
             "dummy_2d_augmentation",
         ]
     );
-}
-
-fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn middle(values: &Value) -> f64 {

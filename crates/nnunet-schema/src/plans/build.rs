@@ -37,36 +37,57 @@ impl ResamplingArguments {
     }
 }
 
+/// The stages of a U-Net from full resolution down to the bottleneck; one entry each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stages {
+    /// Channels.
+    pub features: Vec<usize>,
+    /// Kernels of the convolutions, one entry per axis.
+    pub kernels: Vec<Vec<usize>>,
+    /// Strides, one entry per axis; all ones for the first stage.
+    pub strides: Vec<Vec<usize>>,
+    /// Kind and depth of the encoder.
+    pub encoder: EncoderDepths,
+    /// Convolutions per decoder stage.
+    pub decoder_convolutions: usize,
+}
+
+/// What the stages of an encoder are made of, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EncoderDepths {
+    /// Convolutions.
+    Convolutions(Vec<usize>),
+    /// Residual blocks of two convolutions.
+    Blocks(Vec<usize>),
+}
+
 impl Architecture {
-    /// The plain convolutional U-Net of nnU-Net: instance normalisation, leaky ReLU, no dropout.
-    ///
-    /// `features`, `kernels` and `strides` have one entry per stage, from full resolution down
-    /// to the bottleneck; `convolutions` is their number per stage, in encoder and decoder.
+    /// A U-Net of nnU-Net: instance normalisation, leaky ReLU, no dropout.
     #[must_use]
-    pub fn plain_unet(
-        dimensionality: Dimensionality,
-        features: Vec<usize>,
-        kernels: Vec<Vec<usize>>,
-        strides: Vec<Vec<usize>>,
-        convolutions: usize,
-    ) -> Self {
+    pub fn unet(dimensionality: Dimensionality, stages: &Stages) -> Self {
         let axes = match dimensionality {
             Dimensionality::Two => 2,
             Dimensionality::Three => 3,
         };
-        let stages = features.len();
+        let count = stages.features.len();
+        let (class, convolutions, blocks) = match &stages.encoder {
+            EncoderDepths::Convolutions(depths) => ("PlainConvUNet", Some(depths.clone()), None),
+            EncoderDepths::Blocks(depths) => ("ResidualEncoderUNet", None, Some(depths.clone())),
+        };
         Self {
-            network_class_name: "dynamic_network_architectures.architectures.unet.PlainConvUNet"
-                .to_owned(),
+            network_class_name: format!("dynamic_network_architectures.architectures.unet.{class}"),
             arch_kwargs: ArchitectureArguments {
-                n_stages: stages,
-                features_per_stage: features,
+                n_stages: count,
+                features_per_stage: stages.features.clone(),
                 conv_op: format!("torch.nn.modules.conv.Conv{axes}d"),
-                kernel_sizes: kernels,
-                strides,
-                n_conv_per_stage: Some(vec![convolutions; stages]),
-                n_blocks_per_stage: None,
-                n_conv_per_stage_decoder: vec![convolutions; stages.saturating_sub(1)],
+                kernel_sizes: stages.kernels.clone(),
+                strides: stages.strides.clone(),
+                n_conv_per_stage: convolutions,
+                n_blocks_per_stage: blocks,
+                n_conv_per_stage_decoder: vec![
+                    stages.decoder_convolutions;
+                    count.saturating_sub(1)
+                ],
                 conv_bias: true,
                 norm_op: Some(format!("torch.nn.modules.instancenorm.InstanceNorm{axes}d")),
                 norm_op_kwargs: Some(object([("eps", json!(1e-5)), ("affine", json!(true))])),
@@ -108,12 +129,15 @@ mod tests {
 
     #[test]
     fn a_plain_unet_is_written_as_the_python_program_writes_it() {
-        let architecture = Architecture::plain_unet(
+        let architecture = Architecture::unet(
             Dimensionality::Two,
-            vec![32, 64],
-            vec![vec![3, 3]; 2],
-            vec![vec![1, 1], vec![2, 2]],
-            2,
+            &Stages {
+                features: vec![32, 64],
+                kernels: vec![vec![3, 3]; 2],
+                strides: vec![vec![1, 1], vec![2, 2]],
+                encoder: EncoderDepths::Convolutions(vec![2, 2]),
+                decoder_convolutions: 2,
+            },
         );
         let written = serde_json::to_string(&architecture).unwrap();
         let expected = json!({

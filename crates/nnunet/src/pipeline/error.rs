@@ -13,6 +13,16 @@ pub enum PipelineError {
         /// The command that makes it.
         command: String,
     },
+    /// There are splits already, and models may have been trained on them.
+    #[error(
+        "{} holds other splits, which trained models may depend on: replace them with `--clean`, \
+         or leave them",
+        path.display()
+    )]
+    OtherSplits {
+        /// The document.
+        path: PathBuf,
+    },
     /// Some cases could not be preprocessed; the others were.
     #[error("{failed} of {total} cases could not be preprocessed")]
     CasesFailed {

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use nnunet_fingerprint::{ExtractOptions, VerifyReport};
+use nnunet_fingerprint::{ExtractOptions, IntensitySampling, VerifyReport};
 use nnunet_image::RawDataset;
-use nnunet_planner::{Budget, Planner, Rules};
+use nnunet_planner::{Budget, PlanOutcome, Planner, Rules};
 use nnunet_preprocess::{
     CaseStore, PreprocessOptions, PreprocessReport, StoreHeader, preprocess_dataset,
 };
 use nnunet_schema::plans::PlanOverrides;
-use nnunet_schema::{DatasetDescription, DatasetFingerprint, DatasetId, Plans, layout};
+use nnunet_schema::splits::Adoption;
+use nnunet_schema::{
+    DatasetDescription, DatasetFingerprint, DatasetId, Grouping, Plans, Splits, layout,
+};
 
-use super::{DEFAULT_PLANS, Pipeline, PipelineError};
+use super::{Pipeline, PipelineError};
 
 /// What to do about a document that is already there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +34,24 @@ pub struct PlanRequest {
     pub budget: Budget,
     /// Values fixed by hand.
     pub overrides: PlanOverrides,
-    /// Name of the plans.
-    pub plans_name: String,
+}
+
+impl PlanRequest {
+    /// Plans by these rules for the hardware that their published plans are made for. The plans
+    /// get the name that the rules carry.
+    #[must_use]
+    pub fn by(rules: Rules) -> Self {
+        Self {
+            budget: rules.reference_budget(),
+            rules,
+            overrides: PlanOverrides::default(),
+        }
+    }
 }
 
 impl Default for PlanRequest {
     fn default() -> Self {
-        Self {
-            rules: Rules::paper(),
-            budget: Budget::default(),
-            overrides: PlanOverrides::default(),
-            plans_name: DEFAULT_PLANS.to_owned(),
-        }
+        Self::by(Rules::paper())
     }
 }
 
@@ -61,13 +70,15 @@ impl Pipeline {
         )?)
     }
 
-    /// The fingerprint of a dataset, stored in its preprocessed folder.
+    /// The fingerprint of a dataset, stored in its preprocessed folder. Intensities are sampled
+    /// as a rule set does it ([`RuleSet`](nnunet_schema::RuleSet) converts to it).
     ///
     /// # Errors
     /// If a case cannot be read, naming it.
     pub fn fingerprint(
         &self,
         id: &DatasetId,
+        sampling: IntensitySampling,
         existing: Existing,
     ) -> Result<DatasetFingerprint, PipelineError> {
         let name = self.layout.resolve(id)?;
@@ -76,34 +87,93 @@ impl Pipeline {
             return Ok(DatasetFingerprint::load(&path)?);
         }
         let raw = self.raw_dataset(id)?;
-        let options = ExtractOptions::default();
+        let options = ExtractOptions::with_sampling(sampling);
         let fingerprint =
             nnunet_fingerprint::extract(&raw, &self.formats, &options, self.progress.as_ref())?;
         fingerprint.save(&path)?;
         Ok(fingerprint)
     }
 
-    /// Plans a dataset from its fingerprint (made if missing) and stores the plans, and a copy
-    /// of `dataset.json`, in its preprocessed folder.
+    /// Plans a dataset from its fingerprint (made if missing) and stores the plans, and copies
+    /// of `dataset.json` and of splits that come with the dataset, in its preprocessed folder.
     ///
     /// # Errors
-    /// If the fingerprint cannot be made, or no plan fits the request.
-    pub fn plan(&self, id: &DatasetId, request: &PlanRequest) -> Result<Plans, PipelineError> {
+    /// If the fingerprint cannot be made, no plan fits the request, older plans of the same name
+    /// are malformed, or the dataset's splits are not those that were taken over before.
+    pub fn plan(
+        &self,
+        id: &DatasetId,
+        request: &PlanRequest,
+    ) -> Result<PlanOutcome, PipelineError> {
         let name = self.layout.resolve(id)?;
         let description = self.description(&name)?;
-        let fingerprint = self.fingerprint(id, Existing::Keep)?;
-        let mut plans = Planner::new(request.rules.clone()).plan(
+        let fingerprint = self.fingerprint(id, request.rules.set.into(), Existing::Keep)?;
+        let outcome = Planner::new(request.rules.clone()).plan_with_searches(
             &fingerprint,
             &description,
             &name,
             &request.budget,
             &request.overrides,
         )?;
-        plans.plans_name.clone_from(&request.plans_name);
-        plans.save(&self.layout.plans(&name, &request.plans_name))?;
+        self.save_plans(&name, outcome.plans.clone())?;
         let folder = self.layout.preprocessed_dataset(&name);
         description.save(&layout::dataset_json(&folder))?;
-        Ok(plans)
+        self.adopt_splits(&name)?;
+        Ok(outcome)
+    }
+
+    /// Stores plans over older ones of the same name, of which the configurations that the new
+    /// ones don't have are kept: users add their own.
+    fn save_plans(&self, dataset: &str, mut plans: Plans) -> Result<(), PipelineError> {
+        let path = self.layout.plans(dataset, &plans.plans_name);
+        if path.exists() {
+            let kept = plans.keep_foreign_configurations(&Plans::load(&path)?);
+            if !kept.is_empty() {
+                self.progress.note(&format!(
+                    "{}: kept {}, which the new plans don't have",
+                    path.display(),
+                    kept.join(", ")
+                ));
+            }
+        }
+        Ok(plans.save(&path)?)
+    }
+
+    /// Takes over the splits that come with a raw dataset, if there are any.
+    fn adopt_splits(&self, dataset: &str) -> Result<(), PipelineError> {
+        let target = self.layout.splits(dataset);
+        if Splits::adopt(&self.layout.raw_splits(dataset), &target)? == Adoption::Copied {
+            self.progress
+                .note(&format!("took over the splits as {}", target.display()));
+        }
+        Ok(())
+    }
+
+    /// Splits the training cases of a dataset into folds, all images of a group in the same
+    /// (paper, supplement C.1), and stores that. Without this, training makes an ungrouped split.
+    ///
+    /// # Errors
+    /// If a case has no group, there are too few groups, or there are other splits already and
+    /// `existing` keeps them.
+    pub fn split(
+        &self,
+        id: &DatasetId,
+        grouping: Option<&Grouping>,
+        existing: Existing,
+    ) -> Result<Splits, PipelineError> {
+        let name = self.layout.resolve(id)?;
+        let raw = self.raw_dataset(id)?;
+        let cases: Vec<String> = raw.cases.iter().map(|case| case.id.clone()).collect();
+        let splits = match grouping {
+            Some(grouping) => Splits::grouped(&cases, grouping)?,
+            None => Splits::five_fold(&cases)?,
+        };
+        let path = self.layout.splits(&name);
+        if existing == Existing::Keep && path.exists() && Splits::load(&path)? != splits {
+            return Err(PipelineError::OtherSplits { path });
+        }
+        splits.save(&path)?;
+        Ok(splits)
     }
 
     /// Preprocesses all cases for one configuration. Cases that are done are skipped; a case
@@ -172,3 +242,6 @@ pub(super) fn require(path: &Path, command: impl FnOnce() -> String) -> Result<(
         command: command(),
     })
 }
+
+#[cfg(test)]
+mod tests;

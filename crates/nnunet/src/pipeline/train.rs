@@ -14,7 +14,7 @@ use nnunet_infer::{PredictOptions, Predictor};
 use nnunet_model::{CheckpointKind, DeviceChoice};
 use nnunet_preprocess::{CaseStore, PreprocessedCase};
 use nnunet_schema::{
-    DatasetDescription, DatasetId, Plans, RuleSet, Split, Splits, Summary, Task, layout,
+    DatasetDescription, DatasetId, Fold, Plans, RuleSet, Split, Splits, Summary, Task, layout,
 };
 use nnunet_train::{Outcome, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
 
@@ -111,7 +111,7 @@ impl Pipeline {
         let description = self.description(&dataset)?;
         let header = nnunet_preprocess::StoreHeader::new(&plans, configuration, &description)?;
         store.check_settings(&header.settings)?;
-        let split = self.splits(&dataset, &store)?.fold(request.training.fold)?;
+        let split = self.fold_of(&dataset, &store.cases()?, request.training.fold)?;
         let model = self
             .layout
             .model(&dataset, TRAINER, plans_name, configuration);
@@ -126,15 +126,34 @@ impl Pipeline {
         })
     }
 
-    /// The splits of a dataset; made from its preprocessed cases if there are none yet.
-    fn splits(&self, dataset: &str, store: &CaseStore) -> Result<Splits, PipelineError> {
+    /// One fold of a dataset that has these preprocessed cases. The splits are made from them if
+    /// there are none yet; fold `all` needs none.
+    fn fold_of(&self, dataset: &str, cases: &[String], fold: Fold) -> Result<Split, PipelineError> {
+        let Fold::Number(number) = fold else {
+            return Ok(Split::all(cases));
+        };
         let path = self.layout.splits(dataset);
-        if path.exists() {
-            return Ok(Splits::load(&path)?);
+        let splits = if path.exists() {
+            let (splits, left_out) = Splits::load_for(&path, cases)?;
+            if let Some(left_out) = left_out.iter().find(|l| l.fold == number as usize) {
+                self.progress
+                    .warn(&format!("{} leaves out {left_out}", path.display()));
+            }
+            splits
+        } else {
+            let splits = Splits::five_fold(cases)?;
+            splits.save(&path)?;
+            splits
+        };
+        if number as usize >= splits.0.len() {
+            self.progress.warn(&format!(
+                "{} has {} folds: fold {number} is a random 80:20 split of the cases, which may \
+                 put cases of one patient on both sides",
+                path.display(),
+                splits.0.len()
+            ));
         }
-        let splits = Splits::five_fold(&store.cases()?)?;
-        splits.save(&path)?;
-        Ok(splits)
+        Ok(splits.fold(fold, cases)?)
     }
 
     /// The copies of the documents that a model folder carries: inference reads only these.
@@ -285,3 +304,6 @@ fn open_cases(
         .map(|case| Ok(Arc::new(store.open_case(case)?) as Arc<dyn CaseSource>))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
