@@ -43,13 +43,13 @@ struct Budget {
 const BUDGETS: [Budget; 2] = [
     Budget {
         configuration: "2d",
-        epochs: 10,
-        iterations: 30,
+        epochs: 12,
+        iterations: 40,
     },
     Budget {
         configuration: "3d_fullres",
-        epochs: 10,
-        iterations: 30,
+        epochs: 16,
+        iterations: 40,
     },
 ];
 
