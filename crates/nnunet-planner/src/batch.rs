@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use crate::PlanError;
+use crate::assignment::Assignment;
 use crate::memory::voxels;
 use crate::rules::BatchRounding;
-use crate::search::Assignment;
 
 /// What the rules want a patch to leave memory for, at least.
 const SMALLEST_BATCH: usize = 2;

@@ -2,13 +2,14 @@
 
 use nnunet_schema::plans::PlanningNote;
 
+use crate::assignment::Assignment;
 use crate::batch::BatchReason;
 use crate::cascade::find_lowres;
 use crate::facts::{DatasetFacts, MedianCase};
 use crate::memory::Channels;
 use crate::outcome::LowresSearch;
 use crate::overrides::{CheckedOverrides, check_patch, refuse_volume_patch};
-use crate::search::{Assignment, Design, StepLimit};
+use crate::search::{Design, StepLimit};
 use crate::{Budget, CaseCount, DimensionRules, PlanError, ResampledShapes, Rules};
 
 pub(crate) const SLICES: &str = "2d";

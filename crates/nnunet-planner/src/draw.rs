@@ -11,6 +11,7 @@ mod layout;
 mod legend;
 mod network;
 mod paint;
+mod stage_words;
 mod text;
 
 use canvas::Canvas;

@@ -28,6 +28,7 @@
 //! each configuration was found.
 #![forbid(unsafe_code)]
 
+mod assignment;
 mod batch;
 mod cascade;
 mod check;

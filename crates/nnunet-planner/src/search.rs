@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use crate::assignment::Assignment;
 use crate::batch::{BatchDecision, choose_batch};
 use crate::memory::{Channels, estimate};
 use crate::topology::Topology;
-use crate::{DimensionRules, InitialPatch, PlanError, Rules};
+use crate::{InitialPatch, PlanError};
 
 /// Patches that one call of the planner may try, over all configurations; an ordinary dataset
 /// takes a few thousand, an odd one tens of thousands.
@@ -34,27 +35,6 @@ impl StepLimit {
         })?;
         Ok(())
     }
-}
-
-/// One configuration to design.
-#[derive(Clone, Debug)]
-pub(crate) struct Assignment<'a, const N: usize> {
-    pub(crate) configuration: &'static str,
-    pub(crate) rules: &'a Rules,
-    pub(crate) dimension: &'a DimensionRules,
-    /// Target spacing, millimetres, axes as transposed.
-    pub(crate) spacing: [f64; N],
-    /// Median shape at that spacing.
-    pub(crate) median: [f64; N],
-    /// Voxels of all training cases at that spacing.
-    pub(crate) dataset_voxels: f64,
-    pub(crate) channels: Channels,
-    /// The budget, gigabytes.
-    pub(crate) gpu_memory_gb: f64,
-    /// Fixed by hand.
-    pub(crate) patch: Option<[usize; N]>,
-    /// Fixed by hand.
-    pub(crate) batch_size: Option<usize>,
 }
 
 /// A configuration designed.

@@ -2,10 +2,11 @@
 
 use super::Drawing;
 use super::canvas::{Anchor, Canvas};
-use super::layout::{DRAWN_PLATES, Decoder, Group, LABEL_GAP, Layout};
+use super::layout::{Decoder, Group, LABEL_GAP, Layout};
 use super::network::{Network, Stage};
 use super::paint::{DOWN, UP};
-use super::text::{Style, counted, shortened, times, times_decimal, times_known};
+use super::stage_words::lines;
+use super::text::{Style, counted, shortened, times_decimal, times_known};
 
 /// Longest name in the figure, characters.
 pub(super) const LONGEST_NAME: usize = 64;
@@ -76,28 +77,6 @@ pub(super) fn write(
         canvas.text((x, y - 3.0), Anchor::End, Style::LABEL, "input");
         canvas.text((x, y + 11.0), Anchor::End, Style::NOTE, &channels);
     }
-}
-
-/// What is said of a stage: features and size; below them kernel and depths if one could not
-/// tell without.
-pub(super) fn lines(stage: &Stage<'_>) -> Vec<(Style, String)> {
-    let features = stage.features.map_or("?".to_owned(), |f| f.to_string());
-    let size = times(&stage.size);
-    let mut lines = vec![(Style::LABEL, format!("{features} · {size}"))];
-    let mut remarks = Vec::new();
-    if stage.kernel.is_empty() || stage.kernel.iter().any(|edge| *edge != 3) {
-        remarks.push(format!("kernel {}", times_known(stage.kernel)));
-    }
-    if stage.encoder == 0 || stage.encoder.max(stage.decoder) > DRAWN_PLATES {
-        remarks.push(format!(
-            "depth {} down, {} up",
-            stage.encoder, stage.decoder
-        ));
-    }
-    if !remarks.is_empty() {
-        lines.push((Style::NOTE, remarks.join(" · ")));
-    }
-    lines
 }
 
 /// Left of the plates.

@@ -1,9 +1,9 @@
 //! Where the plates and arrows of the figure go.
 
 use super::canvas::{Bounds, Canvas};
-use super::labels;
 use super::network::{Block, Network, Stage};
 use super::paint::{DOWN, FLOW, Plate, SKIP, UP};
+use super::stage_words::{DRAWN_PLATES, lines};
 
 /// Between the rows, for the arrows; user units like all lengths here.
 const ROW_GAP: f64 = 44.0;
@@ -19,8 +19,6 @@ pub(super) const LABEL_GAP: f64 = 9.0;
 /// The part of an arrow that sticks out beyond the label above it.
 const ARROW_TAIL: f64 = 20.0;
 const END_WIDTH: f64 = 9.0;
-/// Plates of a stage that are drawn, should it have more.
-pub(super) const DRAWN_PLATES: usize = 12;
 
 /// The places of everything in the figure but the words.
 #[derive(Debug, Default)]
@@ -269,7 +267,7 @@ fn extent(stage: &Stage<'_>) -> (f64, f64) {
 
 /// The room that the label of a stage takes.
 fn label_width(stage: &Stage<'_>) -> f64 {
-    let lines = labels::lines(stage);
+    let lines = lines(stage);
     let widths = lines.iter().map(|(style, line)| style.width(line));
     widths.fold(0.0, f64::max)
 }
