@@ -94,6 +94,7 @@ pub(crate) fn config(epochs: usize) -> ValidTrainingConfig {
         iterations_per_epoch: 6,
         validation_iterations: 2,
         checkpoint_every: 1,
+        seed: 0,
         ..TrainingConfig::default()
     }
     .check()

@@ -28,6 +28,7 @@ fn longer(epochs: usize) -> ValidTrainingConfig {
         epochs,
         iterations_per_epoch: 25,
         validation_iterations: 3,
+        seed: 0,
         ..TrainingConfig::default()
     }
     .check()
