@@ -44,6 +44,8 @@ pub(crate) struct Roots {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a raw dataset of a folder of the Medical Segmentation Decathlon
+    ConvertMsd(ConvertMsdArgs),
     /// Check a raw dataset: files, shapes, spacings, label values
     Verify(DatasetArgs),
     /// Collect the facts about a dataset that the planner works from
@@ -62,6 +64,22 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Run the whole pipeline on labelled phantoms made on the spot
     Demo(DemoArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConvertMsdArgs {
+    /// The folder, e.g. `Task04_Hippocampus`
+    pub(crate) source: PathBuf,
+    /// Number of the new dataset (default: that of the task)
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=999), value_name = "N")]
+    pub(crate) id: Option<u16>,
+}
+
+impl Command {
+    /// Whether large tensors are allocated and freed over and over.
+    pub(crate) const fn runs_networks(&self) -> bool {
+        matches!(self, Self::Train(_) | Self::Predict(_) | Self::Demo(_))
+    }
 }
 
 #[derive(Args, Debug)]
@@ -201,6 +219,9 @@ pub(crate) struct PreprocessArgs {
     /// Configurations, e.g. `3d_fullres` (default: all of the plan)
     #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
     pub(crate) configurations: Vec<String>,
+    /// Store intensities in half precision: three significant digits in half the space
+    #[arg(long)]
+    pub(crate) half: bool,
 }
 
 #[derive(Args, Debug)]

@@ -31,8 +31,10 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    memory::keep_freed_buffers();
     let arguments = Arguments::parse();
+    if arguments.command.runs_networks() {
+        memory::keep_freed_buffers();
+    }
     match run(arguments) {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::Partial) => ExitCode::from(EXIT_PARTIAL),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
     let context = Context::new(&arguments)?;
     match arguments.command {
+        Command::ConvertMsd(args) => commands::convert_msd::run(&context, &args),
         Command::Verify(args) => commands::verify::run(&context, &args),
         Command::Fingerprint(args) => commands::fingerprint::run(&context, &args),
         Command::Plan(args) => commands::plan::run(&context, &args),

@@ -166,6 +166,17 @@ pub enum ImageError {
         /// The file that should be there.
         expected: PathBuf,
     },
+    /// A dataset is to be made where there is one already.
+    #[error(
+        "cannot make {}: {} is there already and not empty; remove it or choose another number",
+        target.display(), existing.display()
+    )]
+    DatasetExists {
+        /// The folder that is to be made.
+        target: PathBuf,
+        /// The folder with the same number.
+        existing: PathBuf,
+    },
     /// A document of the dataset is missing or wrong, or a file could not be written.
     #[error(transparent)]
     Schema(#[from] SchemaError),

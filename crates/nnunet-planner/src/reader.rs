@@ -22,8 +22,10 @@ pub(crate) fn choose(
         ".png" | ".bmp" => "NaturalImage2DIO",
         ".tif" if median_shape.voxels().contains(&1) => "NaturalImage2DIO",
         ".tif" | ".tiff" => "Tiff3DIO",
-        ".nii.gz" | ".nrrd" | ".mha" | ".gipl" => "SimpleITKIO",
+        ".nii.gz" | ".nrrd" | ".nhdr" | ".mha" | ".mhd" | ".gipl" => "SimpleITKIO",
         ".nii" => "NibabelIO",
+        // Of this program alone.
+        ".npy" => "NumpyIO",
         _ => return Err(PlanError::UnknownFileEnding { ending }),
     };
     Ok(name.to_owned())

@@ -1,13 +1,16 @@
-//! Resampling of a whole case, in output voxels per second, on one thread and on two.
+//! Resampling of a whole case, in output voxels per second, on one thread and on two; beside it a
+//! plain copy of as many voxels, which is what the memory would allow.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array3, Array4};
 use nnunet_preprocess::resample::{
-    ResampleMethod, SplineOrder, resample_image, resample_labels, resample_logits_argmax,
+    ResampleMethod, SplineOrder, resample_image, resample_image_into, resample_labels,
+    resample_logits_argmax,
 };
 use nnunet_schema::Shape;
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 const FROM: [usize; 3] = [160, 320, 320];
@@ -57,6 +60,35 @@ fn measure(
     group.finish();
 }
 
+/// The ceiling: output voxels that are only copied, each read once and written once.
+fn copies(c: &mut Criterion) {
+    for to in [TO, APART] {
+        let source = Array3::from_elem(to, 1.0_f32);
+        let mut target = Array3::<f32>::zeros(to);
+        let mut group = c.benchmark_group("copy");
+        let voxels = to.iter().product::<usize>();
+        group.throughput(Throughput::Elements(voxels as u64));
+        group.sample_size(20);
+        for threads in [1, 2] {
+            let pool = pool(threads);
+            let id = BenchmarkId::new(format!("{}", Shape::new(to)), format!("{threads} threads"));
+            group.bench_function(id, |b| {
+                b.iter(|| {
+                    let source = source.as_slice().unwrap_or_default();
+                    let target = target.as_slice_mut().unwrap_or_default();
+                    let part = voxels.div_ceil(threads);
+                    pool.install(|| {
+                        let pairs = source.par_chunks(part).zip(target.par_chunks_mut(part));
+                        pairs.for_each(|(source, target)| target.copy_from_slice(source));
+                    });
+                    black_box(target);
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
 fn resampling(c: &mut Criterion) {
     let image = image();
     let labels = labels();
@@ -73,9 +105,18 @@ fn resampling(c: &mut Criterion) {
             black_box(resample_labels(labels, to, &method).map_err(|e| e.to_string())).ok();
         }
     };
+    copies(c);
     let cubic = SplineOrder::Cubic;
     let linear = SplineOrder::Linear;
     measure(c, "image cubic", [FROM, TO], run_image(method(cubic, None)));
+    // The same without asking the system for fresh pages each time.
+    let target = std::sync::Mutex::new(Array3::<f32>::zeros(TO));
+    measure(c, "image cubic, into a buffer", [FROM, TO], |_| {
+        if let Ok(mut target) = target.lock() {
+            let done = resample_image_into(image.view(), target.view_mut(), &method(cubic, None));
+            black_box(done.map_err(|e| e.to_string())).ok();
+        }
+    });
     measure(
         c,
         "image cubic, axis 0 apart",

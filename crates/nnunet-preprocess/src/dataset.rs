@@ -12,15 +12,15 @@ use nnunet_schema::{Plans, Progress};
 use rayon::ThreadPoolBuilder;
 
 use crate::normalize::Normalizers;
-use crate::{CasePipeline, CaseStore, PreprocessError, StoreHeader};
+use crate::{CasePipeline, CaseStore, PreprocessError, StoreHeader, placement};
 
 /// How the cases of a dataset are shared out.
 #[derive(Clone, Debug)]
 pub struct PreprocessOptions {
     /// Threads that compute.
     pub threads: NonZeroUsize,
-    /// Cases that are worked on, and held in memory, at the same time. About twice the size of
-    /// the larger of raw and resampled image per case.
+    /// Cases that are worked on, and held in memory, at the same time: each takes about the size
+    /// of its image and of the result together.
     pub cases_at_once: NonZeroUsize,
     /// What carries out the normalisation schemes of the plans.
     pub normalizers: Normalizers,
@@ -56,6 +56,8 @@ pub struct PreprocessReport {
     pub skipped: Vec<String>,
     /// Cases that failed, and why.
     pub failed: Vec<(String, PreprocessError)>,
+    /// Bytes of all files of the store, also of cases that it had already.
+    pub bytes_on_disk: u64,
 }
 
 impl PreprocessReport {
@@ -69,7 +71,7 @@ impl PreprocessReport {
 /// Preprocesses every case of `dataset` that `store` does not have yet.
 ///
 /// A case that fails does not stop the others: it is in the report. Progress has one step per
-/// case, named by it.
+/// case, named by it, and a warning for labels that do not lie where their image lies.
 ///
 /// # Errors
 /// [`PreprocessError`] if nothing can be done at all: the plans are unusable, the store was made
@@ -104,7 +106,7 @@ pub fn preprocess_dataset(
                 Outcome::Skipped
             } else {
                 // Reading and writing too, so that no more threads compute than were asked for.
-                match pool.install(|| guarded(&pipeline, case, formats, store)) {
+                match pool.install(|| guarded(&pipeline, case, formats, store, progress)) {
                     Ok(()) => Outcome::Done,
                     Err(error) => Outcome::Failed(error),
                 }
@@ -126,7 +128,9 @@ pub fn preprocess_dataset(
     let outcomes = outcomes
         .into_inner()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    Ok(report(&dataset.cases, outcomes))
+    let mut report = report(&dataset.cases, outcomes);
+    report.bytes_on_disk = store.bytes_on_disk()?;
+    Ok(report)
 }
 
 enum Outcome {
@@ -146,11 +150,19 @@ fn guarded(
     case: &RawCase,
     formats: &FormatRegistry,
     store: &CaseStore,
+    progress: &dyn Progress,
 ) -> Result<(), PreprocessError> {
     let result = catch_unwind(AssertUnwindSafe(|| {
         let image = case.read_image(formats)?;
         let labels = case.read_labels(formats)?;
-        let preprocessed = pipeline.run(&case.id, image, labels)?;
+        let placement = (labels.as_ref())
+            .and_then(|labels| placement::difference(&image.geometry, &labels.geometry));
+        if let Some(difference) = placement {
+            let id = &case.id;
+            progress.warn(&format!("case `{id}`: {difference}; used voxel by voxel"));
+        }
+        let preprocessed =
+            (pipeline.run(&case.id, image, labels)).map_err(|error| error.in_files_of(case))?;
         store.write(&case.id, &preprocessed)
     }));
     result.unwrap_or_else(|panic| {

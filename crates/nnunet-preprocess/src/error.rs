@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use nnunet_image::{CropBox, ImageError};
+use nnunet_image::{CropBox, ImageError, RawCase};
 use nnunet_schema::{SchemaError, Shape};
 
 /// What can go wrong between a raw case and a preprocessed one, or in the store.
@@ -29,10 +29,15 @@ pub enum PreprocessError {
         found: Shape,
     },
     /// A label map of another shape than the image.
-    #[error("case `{case}`: the label map has the shape {found}, expected {expected} as the image")]
+    #[error(
+        "case `{case}`: the label map{} has the shape {found}, expected {expected} as the image",
+        in_brackets(file.as_deref())
+    )]
     LabelShape {
         /// The case.
         case: String,
+        /// The file of the label map, if it came from one.
+        file: Option<PathBuf>,
         /// Shape of the label map, axes as in the file.
         found: Shape,
         /// Shape of the image, axes as in the file.
@@ -40,12 +45,14 @@ pub enum PreprocessError {
     },
     /// A label that `dataset.json` does not know.
     #[error(
-        "case `{case}`: {voxels} voxels have the label {found}, the first at {first:?} (z, y, x); \
-         dataset.json allows {expected}"
+        "case `{case}`{}: {voxels} voxels have the label {found}, the first at {first:?} \
+         (z, y, x); dataset.json allows {expected}", in_brackets(file.as_deref())
     )]
     LabelValue {
         /// The case.
         case: String,
+        /// The file of the label map, if it came from one.
+        file: Option<PathBuf>,
         /// The label.
         found: i16,
         /// How many voxels have it.
@@ -57,12 +64,15 @@ pub enum PreprocessError {
     },
     /// NaN or infinite intensities.
     #[error(
-        "case `{case}`: channel {channel} has {voxels} voxels that are NaN or infinite, the first \
-         at {first:?} (z, y, x); expected finite intensities: replace them in the image"
+        "case `{case}`: channel {channel}{} has {voxels} voxels that are NaN or infinite, the \
+         first at {first:?} (z, y, x); expected finite intensities: replace them in the image",
+        in_brackets(file.as_deref())
     )]
     NonFinite {
         /// The case.
         case: String,
+        /// The file of the channel, if it came from one.
+        file: Option<PathBuf>,
         /// The channel, counted from 0.
         channel: usize,
         /// How many voxels are not finite.
@@ -111,6 +121,28 @@ pub enum PreprocessError {
         to: Shape,
         /// What is wrong with it.
         problem: String,
+    },
+    /// An array that there is no memory for.
+    #[error(
+        "no memory for {bytes} bytes of {shape} voxels; is the spacing of the image right, and \
+         that of the plans?"
+    )]
+    OutOfMemory {
+        /// Voxels along each axis.
+        shape: Shape,
+        /// Bytes that were asked for.
+        bytes: usize,
+    },
+    /// Intensities that half precision cannot hold.
+    #[error(
+        "case `{case}` has the intensity {found} after normalisation, half precision holds at \
+         most 65504; use a normalisation that scales, or single precision"
+    )]
+    HalfOverflow {
+        /// The case.
+        case: String,
+        /// The intensity that is too large.
+        found: f32,
     },
     /// A store that was made with other settings.
     #[error(
@@ -197,4 +229,25 @@ pub enum PreprocessError {
     /// A file of the case cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+impl PreprocessError {
+    /// The same error with the file in which it was found, where only the case is known.
+    pub(crate) fn in_files_of(mut self, raw: &RawCase) -> Self {
+        match &mut self {
+            Self::NonFinite { channel, file, .. } => {
+                *file = raw.file_of_channel(*channel).map(Path::to_path_buf);
+            }
+            Self::LabelShape { file, .. } | Self::LabelValue { file, .. } => {
+                file.clone_from(&raw.label);
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+fn in_brackets(file: Option<&Path>) -> String {
+    file.map(|path| format!(" ({})", path.display()))
+        .unwrap_or_default()
 }

@@ -15,8 +15,10 @@ mod case;
 mod class_locations;
 mod dataset;
 mod error;
+mod memory;
 pub mod normalize;
 mod pipeline;
+mod placement;
 pub mod resample;
 mod store;
 
@@ -25,4 +27,4 @@ pub use class_locations::{ClassLocations, ClassVoxels};
 pub use dataset::{PreprocessOptions, PreprocessReport, preprocess_dataset};
 pub use error::PreprocessError;
 pub use pipeline::CasePipeline;
-pub use store::{CaseStore, PreprocessingSettings, StepOrder, StoreHeader, StoredCase};
+pub use store::{CaseStore, Precision, PreprocessingSettings, StepOrder, StoreHeader, StoredCase};

@@ -43,12 +43,12 @@ struct Budget {
 const BUDGETS: [Budget; 2] = [
     Budget {
         configuration: "2d",
-        epochs: 12,
-        iterations: 40,
+        epochs: 10,
+        iterations: 30,
     },
     Budget {
         configuration: "3d_fullres",
-        epochs: 16,
+        epochs: 12,
         iterations: 40,
     },
 ];

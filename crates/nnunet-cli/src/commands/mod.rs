@@ -1,5 +1,6 @@
 //! One file per command: what it asks of the pipeline, and what it shows.
 
+pub(crate) mod convert_msd;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod fingerprint;

@@ -8,10 +8,12 @@ fn every_command_explains_itself() {
         "verify",
         "fingerprint",
         "plan",
+        "split",
         "preprocess",
         "train",
         "predict",
         "evaluate",
+        "convert-msd",
         "demo",
     ] {
         let ended = Ended::from(bare().args([command, "--help"]).output().unwrap());

@@ -4,5 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod msd;
 mod plan;
+mod preprocess;
 mod program;

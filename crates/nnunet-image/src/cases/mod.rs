@@ -8,6 +8,8 @@
 //!     labelsTr/CASE.nii.gz
 //! ```
 //!
+//! In formats of pictures and the like, `CASE_0000` alone may hold all channels (RGB).
+//!
 //! Instead of the two folders, `dataset.json` may list the files of each case under the key
 //! `dataset`.
 
@@ -199,7 +201,7 @@ impl RawCase {
 }
 
 /// The last part of the path, also of one like `.` or `a/..`.
-fn folder_name(folder: &Path) -> String {
+pub(crate) fn folder_name(folder: &Path) -> String {
     let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
     name(folder)
         .or_else(|| name(&folder.canonicalize().ok()?))

@@ -11,7 +11,8 @@ use crate::ImageError;
 const CHANNEL_DIGITS: usize = 4;
 
 pub(super) struct Found {
-    /// Sorted by name; every case has the path of each channel, there or not, then surplus ones.
+    /// Sorted by name; every case has the path of each channel, there or not, then surplus ones;
+    /// or only that of the first, if that may hold all of them.
     pub(super) cases: Vec<RawCase>,
     pub(super) misnamed: Vec<PathBuf>,
 }
@@ -34,7 +35,9 @@ pub(super) fn images(folder: &Path, ending: &str, channels: usize) -> Result<Fou
     }
     misnamed.sort();
     let cases = by_case.into_iter().map(|(id, files)| {
-        let expected = (0..channels).map(|c| folder.join(format!("{id}_{c:04}{ending}")));
+        let alone = may_hold_all_channels(ending) && files.keys().eq(&[0]);
+        let wanted = if alone { channels.min(1) } else { channels };
+        let expected = (0..wanted).map(|c| folder.join(format!("{id}_{c:04}{ending}")));
         let surplus = files.range(channels..).map(|(_, path)| path.clone());
         RawCase {
             images: expected.chain(surplus).collect(),
@@ -111,6 +114,13 @@ fn file_names(folder: &Path) -> Result<Vec<String>, ImageError> {
     Ok(names)
 }
 
+/// Whether a file `CASE_0000` that is alone may be all of its case, a picture in colours for
+/// example. In a dataset of NIfTI files it is one whose other channels are missing. How many
+/// channels a file really has shows when it is read.
+fn may_hold_all_channels(ending: &str) -> bool {
+    !ending.to_lowercase().starts_with(".nii")
+}
+
 /// `CASE_0012` is channel 12 of `CASE`; exactly four digits, and a name before them.
 fn split_channel(stem: &str) -> Option<(&str, usize)> {
     let (id, digits) = stem.rsplit_once('_')?;
@@ -128,6 +138,23 @@ mod tests {
         for bad in ["a_1", "a_00012", "a_001x", "_0000", "a0000", "0000", ""] {
             assert_eq!(split_channel(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn one_file_may_hold_all_channels_unless_it_is_nifti() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a_0000.png", "b_0000.png", "b_0001.png", "a_0000.nii.gz"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let files = |ending| -> Vec<usize> {
+            let found = images(dir.path(), ending, 3).unwrap();
+            found.cases.iter().map(|case| case.images.len()).collect()
+        };
+        assert_eq!(files(".png"), [1, 3]);
+        assert_eq!(files(".nii.gz"), [3]);
+        let found = images(dir.path(), ".png", 3).unwrap();
+        assert!(check_images(&found.cases[0], 3).is_ok());
+        assert!(check_images(&found.cases[1], 3).is_err());
     }
 
     #[test]

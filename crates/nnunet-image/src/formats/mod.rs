@@ -1,15 +1,32 @@
 //! File formats: one trait, and a registry that finds the format by the ending of a file name.
 
+mod directions;
+mod metaimage;
 mod nifti;
+mod npy;
+mod nrrd;
+mod picture;
 mod registry;
+mod sidecar;
+mod source;
+mod text_header;
+mod tiff;
+mod voxels;
 
 use std::fmt::Debug;
 use std::path::Path;
 
 use crate::{Image, ImageError, LabelMap};
 
+pub use metaimage::MetaImageFormat;
 pub use nifti::NiftiFormat;
+pub(crate) use nifti::split_channels;
+pub use npy::NpyFormat;
+pub use nrrd::NrrdFormat;
+pub use picture::{BmpFormat, PngFormat};
 pub use registry::FormatRegistry;
+pub(crate) use source::unsupported;
+pub use tiff::TiffFormat;
 
 /// A file format that images and label maps can be read from and written to.
 ///
@@ -39,7 +56,8 @@ pub trait ImageFormat: Debug + Send + Sync {
     /// one channel.
     fn read_labels(&self, path: &Path) -> Result<LabelMap, ImageError>;
 
-    /// Writes an image with all its channels as 32-bit floats, atomically.
+    /// Writes an image with all its channels as 32-bit floats, atomically; formats of pictures,
+    /// which have no floats, write the smallest integers that hold it.
     ///
     /// # Errors
     /// [`ImageError::NotWritable`] if the format cannot hold it, [`ImageError::Schema`] naming the

@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use nnunet_schema::DatasetDescription;
 
-use super::{ImageFormat, NiftiFormat};
+use super::{
+    BmpFormat, ImageFormat, MetaImageFormat, NiftiFormat, NpyFormat, NrrdFormat, PngFormat,
+    TiffFormat,
+};
 use crate::{Image, ImageError, LabelMap};
 
 /// The formats that a program knows, found by the ending of a file name.
@@ -17,11 +20,20 @@ pub struct FormatRegistry {
 }
 
 impl Default for FormatRegistry {
-    /// Every format of this crate: NIfTI-1, plain and compressed.
+    /// Every format of this crate: NIfTI-1 plain and compressed, MetaImage and NRRD in one file
+    /// or two, TIFF, PNG, BMP, and NumPy's.
     fn default() -> Self {
         let mut registry = Self::empty();
         registry.register(Arc::new(NiftiFormat::plain()));
         registry.register(Arc::new(NiftiFormat::compressed()));
+        registry.register(Arc::new(MetaImageFormat::attached()));
+        registry.register(Arc::new(MetaImageFormat::detached()));
+        registry.register(Arc::new(NrrdFormat::attached()));
+        registry.register(Arc::new(NrrdFormat::detached()));
+        registry.register(Arc::new(TiffFormat));
+        registry.register(Arc::new(PngFormat));
+        registry.register(Arc::new(BmpFormat));
+        registry.register(Arc::new(NpyFormat));
         registry
     }
 }
@@ -175,10 +187,11 @@ mod tests {
 
     #[test]
     fn an_unknown_ending_is_told_what_is_known() {
-        let error = FormatRegistry::default().for_ending(".png").unwrap_err();
+        let error = FormatRegistry::default().for_ending(".dcm").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`.png` has no known file ending; known are: .nii, .nii.gz"
+            "`.dcm` has no known file ending; known are: .nii, .nii.gz, .mha, .mhd, .nrrd, .nhdr, \
+             .tif, .tiff, .png, .bmp, .npy"
         );
     }
 }

@@ -8,7 +8,12 @@
 
 mod cases;
 mod crafted;
+mod crafted_pictures;
+mod crafted_text;
+mod formats;
 mod hostile;
+mod hostile_others;
+mod msd;
 mod raw;
 mod round_trip;
 mod shared;

@@ -120,9 +120,11 @@ fn what_cannot_be_used_is_refused() {
         Err(ImageError::LabelChannels { channels: 30, .. })
     ));
 
-    let picture = readers.join("png_tif/sub-png/micr/sub-png_sample-8gray_SEM.png");
-    let text = registry.read_image(&picture).unwrap_err().to_string();
-    assert!(text.contains("known are: .nii, .nii.gz"), "{text}");
+    let colours = readers.join("png_tif/sub-png/micr/sub-png_sample-8rgb_SEM.png");
+    assert!(matches!(
+        registry.read_labels(&colours),
+        Err(ImageError::LabelChannels { channels: 3, .. })
+    ));
 }
 
 /// Origin and direction as SimpleITK gives them for the same files.
@@ -181,4 +183,77 @@ fn real_datasets_are_opened_and_stacked() {
     let image = cord.case("t2su").unwrap().read_image(&registry).unwrap();
     let inside = nonzero_box(image.data.view()).unwrap();
     assert_eq!(inside.shape().voxels(), [11, 318, 318]);
+}
+
+/// Sums of the channels as `skimage` and `tifffile` read them, which cut 16-bit colours of a PNG
+/// down to 8.
+#[test]
+fn pictures_of_other_programs_are_read() {
+    let Some(folder) = shared("pictures_of_other_programs_are_read") else {
+        return;
+    };
+    let registry = FormatRegistry::default();
+    let (deep, small, opaque) = (1_499_967_136, 5_836_448, 16_711_680);
+    for (name, sums) in [
+        ("png_sample-16gray_SEM.png", &[deep][..]),
+        ("png_sample-16rgb_SEM.png", &[deep, deep, deep]),
+        ("png_sample-8gray_SEM.png", &[6_733_724]),
+        ("png_sample-8grayalhpa_SEM.png", &[6_733_724, 18_856_740]),
+        ("png_sample-8rgb_SEM.png", &[small, small, small]),
+        ("png_sample-8rgba_SEM.png", &[small, small, small, opaque]),
+        ("tif_sample-16gray_SEM.tif", &[deep]),
+        ("tif_sample-16rgb_SEM.tif", &[deep, deep, deep]),
+        (
+            "tif_sample-16rgba_SEM.tif",
+            &[deep, deep, deep, 4_294_901_760],
+        ),
+        ("tif_sample-8gray_SEM.tif", &[small]),
+        ("tif_sample-8rgba_SEM.tif", &[small, small, small, opaque]),
+    ] {
+        let (kind, _) = name.split_once('_').unwrap();
+        let path = format!("data/readers/png_tif/sub-{kind}/micr/sub-{name}");
+        let image = registry.read_image(&folder.join(path)).unwrap();
+        let found = image.data.outer_iter();
+        let found: Vec<i64> = found.map(|c| c.iter().map(|v| *v as i64).sum()).collect();
+        assert_eq!(found, sums, "{name}");
+        assert_eq!(image.geometry.spacing.mm(), [999.0, 1.0, 1.0], "{name}");
+    }
+}
+
+/// The Python program's preprocessing of these pictures is a shift and a scale.
+#[test]
+fn a_dataset_of_pictures_is_what_the_python_program_sees() {
+    let Some(folder) = shared("a_dataset_of_pictures_is_what_the_python_program_sees") else {
+        return;
+    };
+    let registry = FormatRegistry::default();
+    let dataset = RawDataset::open(&folder.join("data/Dataset101_AxonSEM")).unwrap();
+    for id in ["sub-rat2-data5", "sub-rat3-data9"] {
+        let case = dataset.case(id).unwrap();
+        let image = case.read_image(&registry).unwrap();
+        let labels = case.read_labels(&registry).unwrap().unwrap();
+        let theirs = folder.join("fixtures/preprocess/Dataset101_AxonSEM/2d");
+        let data = registry
+            .read_image(&theirs.join(format!("{id}_data.npy")))
+            .unwrap();
+        let count = image.data.len() as f64;
+        let sum: f64 = image.data.iter().map(|v| f64::from(*v)).sum();
+        let squares: f64 = image.data.iter().map(|v| f64::from(*v).powi(2)).sum();
+        let mean = sum / count;
+        let deviation = (squares / count - mean * mean).sqrt();
+        assert_eq!(data.data.dim(), image.data.dim());
+        for (ours, theirs) in image.data.iter().zip(&data.data) {
+            let ours = (f64::from(*ours) - mean) / deviation;
+            assert!(
+                (ours - f64::from(*theirs)).abs() < 1e-3,
+                "{id}: {ours} for {theirs}"
+            );
+        }
+        let seg = registry
+            .read_labels(&theirs.join(format!("{id}_seg.npy")))
+            .unwrap();
+        // Where the image is zero, theirs says so.
+        let seg = seg.labels.mapv(|label| label.max(0));
+        assert_eq!(seg, labels.labels, "{id}");
+    }
 }

@@ -32,6 +32,7 @@ impl CasePipeline {
             if let Some((voxels, first)) = occurrences(values, |v| !v.is_finite()) {
                 return Err(PreprocessError::NonFinite {
                     case: case(),
+                    file: None,
                     channel,
                     voxels,
                     first,
@@ -44,6 +45,7 @@ impl CasePipeline {
         if labels.shape() != image.shape() {
             return Err(PreprocessError::LabelShape {
                 case: case(),
+                file: None,
                 found: labels.shape(),
                 expected: image.shape(),
             });
@@ -73,6 +75,7 @@ impl CasePipeline {
             .unwrap_or_default();
         Err(PreprocessError::LabelValue {
             case: case_id.to_owned(),
+            file: None,
             found,
             voxels,
             first,

@@ -2,17 +2,20 @@
 
 mod channels;
 mod checks;
+mod crop;
 
-use ndarray::{Array3, Array4, ArrayView3, ArrayView4, Axis, Zip};
-use nnunet_image::{CropBox, Image, LabelMap, nonzero_mask};
+use ndarray::{Array3, Array4, ArrayView3};
+use nnunet_image::{Image, LabelMap};
 use nnunet_schema::{
     AxisPermutation, Configuration, DatasetDescription, LabelScheme, Plans, RuleSet, Shape, Spacing,
 };
 
+use crate::memory::zeros;
 use crate::normalize::{Convention, NormalizationContext, Normalizers};
-use crate::resample::{ResampleMethod, resample_image, resample_labels};
+use crate::resample::{ResampleMethod, resample_labels, resample_spent_image};
 use crate::{CaseProperties, ClassLocations, PreprocessError, PreprocessedCase};
 use channels::{ChannelRule, channel_rules, check_resampling};
+use crop::{CroppedCase, in_order};
 
 /// The preprocessing of one configuration of a plan.
 ///
@@ -91,7 +94,9 @@ impl CasePipeline {
     ///
     /// An image that is zero everywhere is not cropped.
     ///
-    /// Runs on the current rayon pool.
+    /// Runs on the current rayon pool. The memory of the image is used again: beyond image and
+    /// result a case takes two bytes per voxel while it is cropped, and, when the image is no longer
+    /// there, four per voxel of the class whose locations are drawn.
     ///
     /// # Errors
     /// [`PreprocessError`] with the case, what was found and what was expected, if the image has
@@ -107,7 +112,12 @@ impl CasePipeline {
         self.check(case_id, &image, labels.as_ref())?;
         let has_labels = labels.is_some();
         let geometry = image.geometry;
-        let cropped = self.transpose_and_crop(image, labels);
+        let cropped = CroppedCase::new(image, labels, self.transpose).map_err(|error| {
+            PreprocessError::Internal {
+                case: case_id.to_owned(),
+                problem: error.to_string(),
+            }
+        })?;
 
         let current = self.transpose.apply_spacing(geometry.spacing);
         let target = self.configuration.target_spacing(current)?;
@@ -154,41 +164,6 @@ impl CasePipeline {
         })
     }
 
-    fn transpose_and_crop(&self, image: Image, labels: Option<LabelMap>) -> CroppedCase {
-        let [a, b, c] = self.transpose.forward();
-        let image = image.data.permuted_axes([0, a + 1, b + 1, c + 1]);
-        let mask = nonzero_mask(image.view());
-        let (z, y, x) = mask.dim();
-        let shape_before_cropping = Shape::new([z, y, x]);
-        let bbox =
-            CropBox::around(mask.view()).unwrap_or_else(|| CropBox::whole(shape_before_cropping));
-        let data = owned(bbox.view_channels(&image.view()));
-        drop(image);
-        let mask = bbox.view(&mask.view()).to_owned();
-        let labels = match labels {
-            Some(map) => {
-                let transposed = map.labels.permuted_axes([a, b, c]);
-                let mut labels = bbox
-                    .view(&transposed.view())
-                    .as_standard_layout()
-                    .into_owned();
-                Zip::from(&mut labels).and(&mask).for_each(|label, inside| {
-                    if *label == 0 && !inside {
-                        *label = -1;
-                    }
-                });
-                labels
-            }
-            None => mask.mapv(|inside| if inside { 0 } else { -1 }),
-        };
-        CroppedCase {
-            shape_before_cropping,
-            bbox,
-            data,
-            labels,
-        }
-    }
-
     fn normalize(
         &self,
         case_id: &str,
@@ -217,25 +192,21 @@ impl CasePipeline {
 
     fn resample_data(
         &self,
-        data: Array4<f32>,
+        mut data: Array4<f32>,
         to: Shape,
         current: Spacing,
         target: Spacing,
     ) -> Result<Array4<f32>, PreprocessError> {
         let (channels, z, y, x) = data.dim();
         if Shape::new([z, y, x]) == to {
-            return Ok(data);
+            return Ok(in_order(data));
         }
         let arguments = &self.configuration.resampling_fn_data_kwargs;
         let method = ResampleMethod::new(current, target, arguments)?;
         let [z, y, x] = to.voxels();
-        if channels == 1 {
-            let only = resample_image(data.index_axis(Axis(0), 0), to, &method)?;
-            return Ok(only.insert_axis(Axis(0)));
-        }
-        let mut result = Array4::zeros((channels, z, y, x));
-        for (source, mut target) in data.outer_iter().zip(result.outer_iter_mut()) {
-            target.assign(&resample_image(source, to, &method)?);
+        let mut result = zeros([channels, z, y, x])?;
+        for (source, target) in data.outer_iter_mut().zip(result.outer_iter_mut()) {
+            resample_spent_image(source, target, &method)?;
         }
         Ok(result)
     }
@@ -249,22 +220,10 @@ impl CasePipeline {
     ) -> Result<Array3<i16>, PreprocessError> {
         let (z, y, x) = labels.dim();
         if Shape::new([z, y, x]) == to {
-            return Ok(labels);
+            return Ok(in_order(labels));
         }
         let arguments = &self.configuration.resampling_fn_seg_kwargs;
         let method = ResampleMethod::new(current, target, arguments)?;
         resample_labels(labels.view(), to, &method)
     }
-}
-
-/// A case in the plan's axes, cut to its nonzero box.
-struct CroppedCase {
-    shape_before_cropping: Shape,
-    bbox: CropBox,
-    data: Array4<f32>,
-    labels: Array3<i16>,
-}
-
-fn owned(view: ArrayView4<'_, f32>) -> Array4<f32> {
-    view.as_standard_layout().into_owned()
 }

@@ -1,12 +1,13 @@
 //! Resampling of label maps.
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView3, ArrayViewMut3};
 use nnunet_schema::Shape;
 use rayon::prelude::*;
 
 use super::axis::{Neighbours, neighbours};
-use super::{ResampleMethod, SplineOrder, check_shapes};
+use super::{ResampleMethod, SplineOrder, check_shapes, check_target, shape_of};
 use crate::PreprocessError;
+use crate::memory::zeros;
 
 /// Rows of the result that one task makes.
 const ROWS_PER_TASK: usize = 16;
@@ -26,15 +27,31 @@ const ROWS_PER_TASK: usize = 16;
 ///
 /// # Errors
 /// [`PreprocessError::Resample`] if a side has no voxels, the separate axis is not 0, 1 or 2, or
-/// the order is cubic.
+/// the order is cubic; [`PreprocessError::OutOfMemory`] if there is no memory for the result.
 pub fn resample_labels(
     labels: ArrayView3<'_, i16>,
     to: Shape,
     method: &ResampleMethod,
 ) -> Result<Array3<i16>, PreprocessError> {
-    let (z, y, x) = labels.dim();
-    let from = Shape::new([z, y, x]);
+    check_shapes(shape_of(&labels), to, method)?;
+    let mut result = zeros(to.voxels())?;
+    resample_labels_into(labels, result.view_mut(), method)?;
+    Ok(result)
+}
+
+/// As [`resample_labels`], into memory of the caller's: the target shape is that of `target`,
+/// which must be contiguous in C order.
+///
+/// # Errors
+/// As [`resample_labels`], and [`PreprocessError::Resample`] if `target` is not contiguous.
+pub fn resample_labels_into(
+    labels: ArrayView3<'_, i16>,
+    mut target: ArrayViewMut3<'_, i16>,
+    method: &ResampleMethod,
+) -> Result<(), PreprocessError> {
+    let (from, to) = (shape_of(&labels), shape_of(&target.view()));
     check_shapes(from, to, method)?;
+    check_target(from, &target.view())?;
     if method.order == SplineOrder::Cubic {
         return Err(PreprocessError::Resample {
             from,
@@ -42,10 +59,11 @@ pub fn resample_labels(
             problem: "labels are resampled by order 0 or 1, not 3".to_owned(),
         });
     }
-    let labels = labels.as_standard_layout();
     if from == to {
-        return Ok(labels.into_owned());
+        target.assign(&labels);
+        return Ok(());
     }
+    let labels = labels.as_standard_layout();
     let axes: [Vec<Neighbours>; 3] = std::array::from_fn(|axis| {
         let order = match method.separate {
             Some(separate) if separate == axis => SplineOrder::Nearest,
@@ -54,13 +72,12 @@ pub fn resample_labels(
         neighbours(from[axis], to[axis], order)
     });
     let [depth, rows, columns] = &axes;
-    let mut result = Array3::zeros(to.voxels());
     let source = Source {
         labels: labels.as_slice().unwrap_or_default(),
-        rows: y,
-        columns: x,
+        rows: from[1],
+        columns: from[2],
     };
-    (result.as_slice_mut().unwrap_or_default())
+    (target.as_slice_mut().unwrap_or_default())
         .par_chunks_mut(ROWS_PER_TASK * columns.len())
         .enumerate()
         .for_each_init(Vec::new, |agreed, (task, part)| {
@@ -74,7 +91,7 @@ pub fn resample_labels(
                 }
             }
         });
-    Ok(result)
+    Ok(())
 }
 
 /// Stands for "the rows around differ here"; outside the range of labels.

@@ -57,18 +57,19 @@ impl AxisFilter {
         self.to
     }
 
-    /// Resamples one block: `load(i, lanes)` provides input voxel `i` of all lines, and
-    /// `store(k, lanes)` takes output voxel `k`. `buffer` is scratch space that is reused.
-    pub(super) fn run(
-        &self,
-        buffer: &mut Vec<Lanes>,
-        mut load: impl FnMut(usize, &mut Lanes),
-        mut store: impl FnMut(usize, &Lanes),
-    ) {
+    /// Takes one block into `buffer`, which is scratch space that is reused: `load(i, lanes)`
+    /// provides input voxel `i` of all lines.
+    pub(super) fn load(&self, buffer: &mut Vec<Lanes>, mut load: impl FnMut(usize, &mut Lanes)) {
         buffer.resize(self.from + 2 * PADDING, [0.0; LANES]);
         let line = buffer.iter_mut().skip(PADDING).take(self.from);
         line.enumerate().for_each(|(i, lanes)| load(i, lanes));
         extend_edges(buffer);
+    }
+
+    /// Resamples the block that was loaded: `store(k, lanes)` takes output voxel `k`.
+    ///
+    /// Nothing is stored before everything is loaded, so that both may be the same memory.
+    pub(super) fn resample(&self, buffer: &mut [Lanes], mut store: impl FnMut(usize, &Lanes)) {
         match &self.kernel {
             Kernel::Linear(taps) => interpolate(buffer, taps, &mut store),
             Kernel::Cubic(taps) => {

@@ -14,13 +14,14 @@ mod lines;
 mod outputs;
 mod plane;
 
+use ndarray::ArrayView3;
 use nnunet_schema::plans::ResamplingArguments;
 use nnunet_schema::{Shape, Spacing};
 
 use crate::PreprocessError;
 
-pub use image::resample_image;
-pub use labels::resample_labels;
+pub use image::{resample_image, resample_image_into, resample_owned_image, resample_spent_image};
+pub use labels::{resample_labels, resample_labels_into};
 pub use outputs::{fold_outputs, resample_logits_argmax, resample_logits_regions};
 
 /// The ratio of coarsest to finest axis above which the coarse axis is resampled apart.
@@ -140,6 +141,24 @@ fn check_shapes(from: Shape, to: Shape, method: &ResampleMethod) -> Result<(), P
         return fail("the separate axis must be 0, 1 or 2");
     }
     Ok(())
+}
+
+/// Voxels along each axis.
+fn shape_of<T>(array: &ArrayView3<'_, T>) -> Shape {
+    let (z, y, x) = array.dim();
+    Shape::new([z, y, x])
+}
+
+/// Refuses memory of the caller's that cannot be filled slice by slice.
+fn check_target<T>(from: Shape, target: &ArrayView3<'_, T>) -> Result<(), PreprocessError> {
+    if target.is_standard_layout() {
+        return Ok(());
+    }
+    Err(PreprocessError::Resample {
+        from,
+        to: shape_of(target),
+        problem: "the array for the result is not contiguous, in C order".to_owned(),
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Resampling of network outputs without ever holding a class at full resolution.
 
-use ndarray::{Array3, Array4, ArrayView2, ArrayView3, ArrayView4, ArrayViewMut2, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayView4, ArrayViewMut2, Axis};
 use nnunet_schema::Shape;
 use rayon::prelude::*;
 
 use super::axis::{Neighbours, neighbours};
-use super::{ResampleMethod, SplineOrder, check_shapes, resample_image};
+use super::{ResampleMethod, SplineOrder, check_shapes, resample_image_into};
 use crate::PreprocessError;
+use crate::memory::zeros;
 
 /// Numbers of all channels together that one task holds at output resolution.
 const VALUES_PER_TASK: usize = 1 << 18;
@@ -36,9 +37,9 @@ pub fn fold_outputs<T: Send>(
     let to = Shape::new([z, y, x]);
     check_shapes(from, to, method)?;
     if method.order == SplineOrder::Cubic && from != to {
-        let mut all = Array4::zeros((outputs.dim().0, to[0], to[1], to[2]));
-        for (channel, mut target) in outputs.outer_iter().zip(all.outer_iter_mut()) {
-            target.assign(&resample_image(channel, to, method)?);
+        let mut all = zeros([outputs.dim().0, to[0], to[1], to[2]])?;
+        for (channel, target) in outputs.outer_iter().zip(all.outer_iter_mut()) {
+            resample_image_into(channel, target, method)?;
         }
         // On its own grid already: nothing is left to interpolate.
         let done = ResampleMethod::all_axes(SplineOrder::Nearest);
@@ -54,13 +55,13 @@ pub fn fold_outputs<T: Send>(
 /// Memory as in [`fold_outputs`]. Channels beyond 65535 cannot win.
 ///
 /// # Errors
-/// As [`fold_outputs`].
+/// As [`fold_outputs`]; [`PreprocessError::OutOfMemory`] if there is no memory for the result.
 pub fn resample_logits_argmax(
     logits: ArrayView4<'_, f32>,
     to: Shape,
     method: &ResampleMethod,
 ) -> Result<Array3<u16>, PreprocessError> {
-    let mut result = Array3::zeros(to.voxels());
+    let mut result = zeros(to.voxels())?;
     fold_outputs(logits, method, &mut result, |channels, mut band| {
         let mut best = vec![f32::NEG_INFINITY; channels.dim().2];
         for (row, mut winners) in band.outer_iter_mut().enumerate() {
@@ -86,7 +87,7 @@ pub fn resample_logits_argmax(
 /// `labels` has one entry per channel (`regions_class_order`).
 ///
 /// # Errors
-/// As [`fold_outputs`], and if `labels` is not as long as there are channels.
+/// As [`resample_logits_argmax`], and if `labels` is not as long as there are channels.
 pub fn resample_logits_regions(
     logits: ArrayView4<'_, f32>,
     to: Shape,
@@ -104,7 +105,7 @@ pub fn resample_logits_regions(
             ),
         });
     }
-    let mut result = Array3::zeros(to.voxels());
+    let mut result = zeros(to.voxels())?;
     fold_outputs(logits, method, &mut result, |channels, mut band| {
         for (channel, label) in channels.outer_iter().zip(labels) {
             let voxels = channel.iter().zip(band.iter_mut());

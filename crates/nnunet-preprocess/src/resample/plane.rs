@@ -1,6 +1,6 @@
 //! Resampling of one slice, or of one axis of a matrix.
 
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 use super::SplineOrder;
@@ -63,6 +63,17 @@ impl Blocks {
             Self::Parallel
         }
     }
+
+    /// Does all the work; each thread has scratch space.
+    fn for_each<T: Send>(self, work: Vec<T>, run: impl Fn(&mut Vec<Lanes>, T) + Sync + Send) {
+        match self {
+            Self::Parallel => work.into_par_iter().for_each_init(Vec::new, run),
+            Self::InTurn => {
+                let mut buffer = Vec::new();
+                work.into_iter().for_each(|part| run(&mut buffer, part));
+            }
+        }
+    }
 }
 
 /// The filters of two axes; `None` where the axis keeps its voxels.
@@ -108,68 +119,107 @@ impl PlaneFilter {
                 pairs.for_each(|(out, value)| *out = range.clip(*value));
             }
             (Some(rows), None) => {
-                across_rows(rows, source, self.from[1], target, range, blocks);
+                let width = self.from[1];
+                rows_of(rows, source, target, width, range, blocks);
             }
             (None, Some(columns)) => along_rows(columns, source, target, range, blocks),
             // The axis that shrinks first leaves less to do for the other.
             (Some(rows), Some(columns)) if self.to[0] <= self.from[0] => {
-                let mut between = vec![0.0; self.to[0] * self.from[1]];
+                let width = self.from[1];
+                let mut between = vec![0.0; self.to[0] * width];
                 let unlimited = Range::UNLIMITED;
-                across_rows(rows, source, self.from[1], &mut between, unlimited, blocks);
+                rows_of(rows, source, &mut between, width, unlimited, blocks);
                 along_rows(columns, &between, target, range, blocks);
             }
             (Some(rows), Some(columns)) => {
                 let mut between = vec![0.0; self.from[0] * self.to[1]];
                 along_rows(columns, source, &mut between, Range::UNLIMITED, blocks);
-                across_rows(rows, &between, self.to[1], target, range, blocks);
+                rows_of(rows, &between, target, self.to[1], range, blocks);
             }
         }
     }
 }
 
-/// Resamples the first axis of a contiguous matrix with rows of `width` numbers.
-pub(super) fn across_rows(
+/// [`across_rows`] of contiguous matrices with rows of `width` numbers.
+fn rows_of(
     filter: &AxisFilter,
     source: &[f32],
-    width: usize,
     target: &mut [f32],
+    width: usize,
     range: Range,
     blocks: Blocks,
 ) {
-    let Ok(mut target) = ArrayViewMut2::from_shape((filter.to(), width), target) else {
-        return;
-    };
-    let bands: Vec<_> = (target.axis_chunks_iter_mut(Axis(1), LANES))
-        .zip((0..width).step_by(LANES))
-        .collect();
-    let run = |buffer: &mut Vec<Lanes>, (mut band, first): (ArrayViewMut2<'_, f32>, usize)| {
-        let lanes_used = band.dim().1;
-        filter.run(
-            buffer,
-            |i, lanes| {
-                let start = i * width + first;
-                let row = source.get(start..start + lanes_used).unwrap_or_default();
-                // Whole blocks are copied without a loop.
-                match <&Lanes>::try_from(row) {
-                    Ok(row) => *lanes = *row,
-                    Err(_) => lanes.iter_mut().zip(row).for_each(|(lane, v)| *lane = *v),
-                }
-            },
-            |k, lanes| {
-                if let Some(row) = band.row_mut(k).as_slice_mut() {
-                    let row = row.iter_mut().zip(lanes);
-                    row.for_each(|(out, value)| *out = range.clip(*value));
-                }
-            },
-        );
-    };
-    match blocks {
-        Blocks::Parallel => bands.into_par_iter().for_each_init(Vec::new, run),
-        Blocks::InTurn => {
-            let mut buffer = Vec::new();
-            bands.into_iter().for_each(|band| run(&mut buffer, band));
-        }
+    let source = ArrayView2::from_shape((filter.from(), width), source);
+    let target = ArrayViewMut2::from_shape((filter.to(), width), target);
+    if let (Ok(source), Ok(target)) = (source, target) {
+        across_rows(filter, source, target, range, blocks);
     }
+}
+
+/// The columns of a matrix in blocks that are filtered together.
+fn column_blocks(matrix: ArrayViewMut2<'_, f32>) -> Vec<ArrayViewMut2<'_, f32>> {
+    let mut left = matrix.dim().1;
+    let mut blocks = Vec::with_capacity(left.div_ceil(LANES));
+    let mut rest = matrix;
+    while left > 0 {
+        let width = LANES.min(left);
+        let (block, after) = rest.split_at(Axis(1), width);
+        blocks.push(block);
+        rest = after;
+        left -= width;
+    }
+    blocks
+}
+
+/// Copies part of a row.
+fn load(row: ArrayView1<'_, f32>, lanes: &mut Lanes) {
+    // Whole blocks are copied without a loop.
+    match row.to_slice().map(<&Lanes>::try_from) {
+        Some(Ok(row)) => *lanes = *row,
+        _ => lanes.iter_mut().zip(row).for_each(|(lane, v)| *lane = *v),
+    }
+}
+
+fn store(mut row: ArrayViewMut1<'_, f32>, lanes: &Lanes, range: Range) {
+    match row.as_slice_mut() {
+        Some(row) => (row.iter_mut().zip(lanes)).for_each(|(out, v)| *out = range.clip(*v)),
+        None => (row.iter_mut().zip(lanes)).for_each(|(out, v)| *out = range.clip(*v)),
+    }
+}
+
+/// Resamples the first axis of a matrix into that of another.
+pub(super) fn across_rows(
+    filter: &AxisFilter,
+    source: ArrayView2<'_, f32>,
+    target: ArrayViewMut2<'_, f32>,
+    range: Range,
+    blocks: Blocks,
+) {
+    let sources = source.axis_chunks_iter(Axis(1), LANES);
+    let pairs: Vec<_> = sources.zip(column_blocks(target)).collect();
+    let run = |buffer: &mut Vec<Lanes>,
+               (source, mut target): (ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>)| {
+        filter.load(buffer, |i, lanes| {
+            load(source.index_axis_move(Axis(0), i), lanes)
+        });
+        filter.resample(buffer, |k, lanes| store(target.row_mut(k), lanes, range));
+    };
+    blocks.for_each(pairs, run);
+}
+
+/// Resamples the first axis of a matrix in its own memory: of as many rows as the longer of the
+/// two takes, the first hold the input and then the output.
+pub(super) fn across_rows_in_place(
+    filter: &AxisFilter,
+    matrix: ArrayViewMut2<'_, f32>,
+    range: Range,
+    blocks: Blocks,
+) {
+    let run = |buffer: &mut Vec<Lanes>, mut block: ArrayViewMut2<'_, f32>| {
+        filter.load(buffer, |i, lanes| load(block.row(i), lanes));
+        filter.resample(buffer, |k, lanes| store(block.row_mut(k), lanes, range));
+    };
+    blocks.for_each(column_blocks(matrix), run);
 }
 
 /// Resamples the second axis of a contiguous matrix.
@@ -182,30 +232,17 @@ fn along_rows(
 ) {
     let (from, to) = (filter.from(), filter.to());
     let run = |buffer: &mut Vec<Lanes>, (source, target): (&[f32], &mut [f32])| {
-        filter.run(
-            buffer,
-            |i, lanes| {
-                let column = source.iter().skip(i).step_by(from);
-                lanes
-                    .iter_mut()
-                    .zip(column)
-                    .for_each(|(lane, v)| *lane = *v);
-            },
-            |k, lanes| {
-                let column = target.iter_mut().skip(k).step_by(to);
-                column.zip(lanes).for_each(|(out, v)| *out = range.clip(*v));
-            },
-        );
+        filter.load(buffer, |i, lanes| {
+            let column = source.iter().skip(i).step_by(from);
+            let pairs = lanes.iter_mut().zip(column);
+            pairs.for_each(|(lane, v)| *lane = *v);
+        });
+        filter.resample(buffer, |k, lanes| {
+            let column = target.iter_mut().skip(k).step_by(to);
+            column.zip(lanes).for_each(|(out, v)| *out = range.clip(*v));
+        });
     };
-    match blocks {
-        Blocks::Parallel => (source.par_chunks(from * LANES))
-            .zip(target.par_chunks_mut(to * LANES))
-            .for_each_init(Vec::new, run),
-        Blocks::InTurn => {
-            let mut buffer = Vec::new();
-            (source.chunks(from * LANES))
-                .zip(target.chunks_mut(to * LANES))
-                .for_each(|pair| run(&mut buffer, pair));
-        }
-    }
+    let sources = source.chunks(from * LANES);
+    let pairs: Vec<_> = sources.zip(target.chunks_mut(to * LANES)).collect();
+    blocks.for_each(pairs, run);
 }

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{ArrayBase, ArrayD, ArrayViewD, Axis, Data, Dimension, Slice};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ndarray::{ArrayD, ArrayView, Dimension, Slice, Zip};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode};
@@ -16,11 +18,15 @@ use zarrs::filesystem::FilesystemStore;
 use zarrs::group::GroupBuilder;
 use zarrs::storage::ReadableStorageTraits;
 
+use super::{Precision, StoreHeader};
 use crate::{PreprocessError, PreprocessedCase};
 
 /// Chunks have at most so many voxels: small enough that a patch reads little that it does not
 /// need, large enough to compress.
 const CHUNK_VOXELS: usize = 1 << 16;
+/// Files have at most so many voxels, unless a chunk has: a file is put together in memory, a few
+/// times over, and that is to be little beside the case.
+const FILE_VOXELS: usize = 1 << 21;
 /// Compression level of Blosc's LZ4, 0 to 9.
 const LEVEL: u8 = 5;
 
@@ -28,7 +34,7 @@ const LEVEL: u8 = 5;
 pub(super) fn write(
     folder: &Path,
     case: &PreprocessedCase,
-    patch: Shape,
+    header: &StoreHeader,
 ) -> Result<(), PreprocessError> {
     let failed = |problem: String| PreprocessError::Array {
         action: "write",
@@ -39,25 +45,25 @@ pub(super) fn write(
     let group = GroupBuilder::new().build(Arc::clone(&store), "/");
     (group.map_err(|e| failed(e.to_string())))
         .and_then(|group| group.store_metadata().map_err(|e| failed(e.to_string())))?;
-    let chunk = chunk_shape(patch, case.shape());
-    write_array(
-        &store,
-        "/data",
-        &case.data,
-        0.0_f32,
-        data_type::float32(),
-        chunk,
-    )
+    let chunk = chunk_shape(header.patch, case.shape());
+    let data = case.data.view();
+    match header.precision {
+        Precision::Single => write_array(&store, "/data", data, |v| v, data_type::float32(), chunk),
+        Precision::Half => {
+            let half = data_type::float16();
+            write_array(&store, "/data", data, f16::from_f32, half, chunk)
+        }
+    }
     .map_err(failed)?;
-    write_array(
-        &store,
-        "/labels",
-        &case.labels,
-        0_i16,
-        data_type::int16(),
-        chunk,
-    )
-    .map_err(failed)
+    let labels = case.labels.view();
+    write_array(&store, "/labels", labels, |v| v, data_type::int16(), chunk).map_err(failed)
+}
+
+/// The intensity furthest from zero, if half precision would make it infinite.
+pub(super) fn beyond_half(case: &PreprocessedCase) -> Option<f32> {
+    let further = |a: f32, b: &f32| if b.abs() > a.abs() { *b } else { a };
+    let furthest = case.data.iter().fold(0.0, further);
+    f16::from_f32(furthest).is_infinite().then_some(furthest)
 }
 
 /// The patch, halved along its longest axis until it is small enough; never beyond the case.
@@ -72,35 +78,48 @@ fn chunk_shape(patch: Shape, case: Shape) -> [usize; 3] {
     chunk
 }
 
-/// Writes one array, each channel as one file of compressed chunks.
-fn write_array<T, S, D>(
+/// The voxels of a file: whole chunks, evenly shared out so that none has more than
+/// [`FILE_VOXELS`], unless a chunk has.
+fn file_shape(chunk: [usize; 3], case: Shape) -> [usize; 3] {
+    let mut file = chunk;
+    for axis in [2, 1, 0] {
+        let others = file.iter().product::<usize>();
+        let most = (FILE_VOXELS / others.max(1)).max(1);
+        let chunks = case[axis].div_ceil(chunk[axis]).max(1);
+        let files = chunks.div_ceil(most);
+        file[axis] = chunks.div_ceil(files) * chunk[axis];
+    }
+    file
+}
+
+/// Writes one array as files of compressed chunks, none of which has more than one channel.
+fn write_array<V, T, D>(
     store: &Arc<FilesystemStore>,
     path: &str,
-    values: &ArrayBase<S, D>,
-    fill: T,
+    values: ArrayView<'_, V, D>,
+    stored: impl Fn(V) -> T,
     data_type: DataType,
     chunk: [usize; 3],
 ) -> Result<(), String>
 where
+    V: Copy,
     T: Element + Copy + Default,
     FillValue: From<T>,
-    S: Data<Elem = T>,
     D: Dimension,
 {
-    let values = values.view().into_dyn();
-    let channel_axes = values.ndim().saturating_sub(3);
-    let mut inner = vec![1; channel_axes];
-    inner.extend(chunk);
+    let values = values.into_dyn();
     let shape = values.shape().to_vec();
-    let file: Vec<usize> = (shape.iter().zip(&inner).enumerate())
-        .map(|(axis, (edge, chunk))| {
-            if axis < channel_axes {
-                1
-            } else {
-                edge.div_ceil(*chunk) * chunk
-            }
-        })
-        .collect();
+    let channel_axes = shape.len().saturating_sub(3);
+    let [.., z, y, x] = shape[..] else {
+        return Err(format!("an array has three axes or four, not {shape:?}"));
+    };
+    let with_channel = |spatial: [usize; 3]| {
+        let mut all = vec![1; channel_axes];
+        all.extend(spatial);
+        all
+    };
+    let inner = with_channel(chunk);
+    let file = with_channel(file_shape(chunk, Shape::new([z, y, x])));
     let blosc = BloscCodec::new(
         BloscCompressor::LZ4,
         LEVEL.try_into().map_err(display)?,
@@ -118,7 +137,7 @@ where
         to_u64(&shape),
         to_u64(&file),
         data_type,
-        FillValue::from(fill),
+        FillValue::from(T::default()),
     )
     .subchunk_shape(to_u64(&inner))
     .bytes_to_bytes_codecs(vec![Arc::new(blosc)])
@@ -126,32 +145,30 @@ where
     .build(Arc::clone(store), path)
     .map_err(display)?;
     array.store_metadata().map_err(display)?;
-    if channel_axes == 0 {
-        return store_file(&array, &[0; 3], values, &file);
-    }
-    for (c, channel) in values.axis_chunks_iter(Axis(0), 1).enumerate() {
-        store_file(&array, &[c as u64, 0, 0, 0], channel, &file)?;
-    }
-    Ok(())
-}
-
-/// Writes one file of chunks, filled up to whole chunks.
-fn store_file<T: Element + Copy + Default>(
-    array: &Array<FilesystemStore>,
-    index: &[u64],
-    values: ArrayViewD<'_, T>,
-    file: &[usize],
-) -> Result<(), String> {
-    let mut whole = ArrayD::from_elem(file, T::default());
-    let lengths = values.shape().to_vec();
-    whole
-        .slice_each_axis_mut(|axis| Slice::from(0..lengths[axis.axis.index()]))
-        .assign(&values);
     // Also where everything is zero: a file that is not there is then always a lost one.
     let options = CodecOptions::default().with_store_empty_chunks(true);
-    array
-        .store_chunk_opt(index, whole, &options)
-        .map_err(display)
+    let files: Vec<usize> = (shape.iter().zip(&file))
+        .map(|(edge, file)| edge.div_ceil(*file))
+        .collect();
+    for index in ndarray::indices(files) {
+        let index = index.slice();
+        let part = values.slice_each_axis(|axis| {
+            let axis = axis.axis.index();
+            let start = index[axis] * file[axis];
+            Slice::from(start..shape[axis].min(start + file[axis]))
+        });
+        // Filled up to whole chunks.
+        let mut whole = ArrayD::from_elem(file.as_slice(), T::default());
+        let lengths = part.shape().to_vec();
+        let inside = whole.slice_each_axis_mut(|axis| {
+            Slice::from(0..lengths.get(axis.axis.index()).copied().unwrap_or(0))
+        });
+        Zip::from(inside)
+            .and(part)
+            .for_each(|out, value| *out = stored(*value));
+        (array.store_chunk_opt(&to_u64(index), whole, &options)).map_err(display)?;
+    }
+    Ok(())
 }
 
 /// A file of the array that should be there and is not: Zarr reads it as zeros.
@@ -218,6 +235,18 @@ impl StoredArray {
         self.array.shape().iter().map(|n| *n as usize).collect()
     }
 
+    /// Reads intensities in whichever precision they are stored; see [`read`](Self::read).
+    pub(super) fn read_intensities(&self, region: CropBox) -> Result<ArrayD<f32>, String> {
+        if *self.array.data_type() != data_type::float16() {
+            return self.read::<f32>(region);
+        }
+        let half = self.read::<f16>(region)?;
+        let mut values = vec![0.0; half.len()];
+        let half_values = half.as_slice().ok_or("the values are not in order")?;
+        half_values.convert_to_f32_slice(&mut values);
+        ArrayD::from_shape_vec(half.shape(), values).map_err(display)
+    }
+
     /// Reads a box, all channels; only the chunks that it touches are read.
     pub(super) fn read<T: ElementOwned>(&self, region: CropBox) -> Result<ArrayD<T>, String> {
         let mut ranges: Vec<std::ops::Range<u64>> =
@@ -245,5 +274,15 @@ mod tests {
         assert_eq!(chunk([128; 3], [300; 3]), [32, 32, 64]);
         assert_eq!(chunk([1, 512, 512], [30, 700, 400]), [1, 256, 200]);
         assert_eq!(chunk([40, 56, 40], [36, 50, 35]), [36, 50, 35]);
+    }
+
+    #[test]
+    fn files_are_whole_chunks_and_share_the_case_evenly() {
+        let file = |chunk, case| file_shape(chunk, Shape::new(case));
+        assert_eq!(file([36, 50, 35], [36, 50, 35]), [36, 50, 35]);
+        assert_eq!(file([32, 32, 64], [100, 200, 300]), [32, 128, 320]);
+        assert_eq!(file([32, 32, 64], [400, 512, 512]), [32, 128, 512]);
+        assert_eq!(file([1, 256, 200], [30, 700, 400]), [6, 768, 400]);
+        assert_eq!(file([1, 1, 1], [1, 1, 5_000_000]), [1, 1, 1_666_667]);
     }
 }

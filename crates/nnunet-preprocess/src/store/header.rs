@@ -1,3 +1,4 @@
+use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
 use nnunet_schema::plans::{NormalizationScheme, ResamplingArguments};
@@ -24,8 +25,32 @@ pub struct StoreHeader {
     pub configuration: String,
     /// Patch of the configuration, `(1, y, x)` in 2D; chunks of the arrays are parts of it.
     pub patch: Shape,
+    /// How intensities are stored; single in stores that don't say.
+    #[serde(default)]
+    pub precision: Precision,
     /// Everything that the content of the cases depends on.
     pub settings: PreprocessingSettings,
+}
+
+/// How intensities are stored. They are read as `f32` whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Precision {
+    /// 32 bits: exactly what was computed.
+    #[default]
+    #[serde(rename = "float32")]
+    Single,
+    /// 16 bits: half the space, three significant digits, at most 65504.
+    #[serde(rename = "float16")]
+    Half,
+}
+
+impl Display for Precision {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single => "float32",
+            Self::Half => "float16",
+        })
+    }
 }
 
 /// The parts of plans and dataset description that the content of a preprocessed case depends
@@ -89,6 +114,7 @@ impl StoreHeader {
             plans_name: plans.plans_name.clone(),
             configuration: name.to_owned(),
             patch: configuration.patch_shape(),
+            precision: Precision::default(),
             settings: PreprocessingSettings {
                 order: plans.rule_set().into(),
                 transpose_forward: plans.transpose_forward,
@@ -103,6 +129,26 @@ impl StoreHeader {
                     .collect(),
             },
         })
+    }
+
+    /// The same with intensities stored in another precision.
+    #[must_use]
+    pub const fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// What keeps cases by the header `wanted` out of a store with this one: for each thing that
+    /// differs, what it is here and what it is in `wanted`.
+    pub(super) fn differences(&self, wanted: &Self) -> Vec<String> {
+        let mut differences = self.settings.differences(&wanted.settings);
+        if self.precision != wanted.precision {
+            differences.push(format!(
+                "`precision` is {} there, now {} is asked for",
+                self.precision, wanted.precision
+            ));
+        }
+        differences
     }
 
     pub(super) fn save(&self, path: &Path) -> Result<(), PreprocessError> {

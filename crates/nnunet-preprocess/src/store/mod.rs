@@ -5,10 +5,11 @@
 //! ```text
 //! store.json      which plan made it (`StoreHeader`)
 //! CASE.json       properties of a case; written last, so that it marks the case as complete
-//! CASE.zarr/      a Zarr v3 group with the arrays `data` (f32; c, z, y, x) and `labels` (i16; z, y, x)
+//! CASE.zarr/      a Zarr v3 group with the arrays `data` (f32 or f16; c, z, y, x) and
+//!                 `labels` (i16; z, y, x)
 //! ```
 //!
-//! Arrays are cut into chunks that are compressed (Blosc: shuffle and LZ4), several of them in one
+//! Arrays are cut into chunks that are compressed (Blosc: shuffle and LZ4), many of them in one
 //! file, so that a patch is read without reading the case.
 
 mod arrays;
@@ -23,7 +24,7 @@ use nnunet_schema::atomic;
 
 use crate::{PreprocessError, PreprocessedCase};
 
-pub use header::{PreprocessingSettings, StepOrder, StoreHeader};
+pub use header::{Precision, PreprocessingSettings, StepOrder, StoreHeader};
 pub use stored::StoredCase;
 
 /// Name of the header, without ending; no case can have it.
@@ -42,16 +43,16 @@ pub struct CaseStore {
 
 impl CaseStore {
     /// Makes a store in `folder`, or opens the one that is there already if it has the same
-    /// settings. What an interrupted run left behind is removed; finished cases stay.
+    /// settings and precision. What an interrupted run left behind is removed; finished cases stay.
     ///
     /// # Errors
-    /// [`PreprocessError::ChangedPlan`] if the folder holds a store with other settings;
+    /// [`PreprocessError::ChangedPlan`] if the folder holds a store with other ones;
     /// [`PreprocessError::Io`] or [`PreprocessError::Schema`] if it cannot be read or written.
     pub fn create(folder: &Path, header: StoreHeader) -> Result<Self, PreprocessError> {
         let path = folder.join(format!("{HEADER}.json"));
         if path.is_file() {
             let store = Self::open(folder)?;
-            store.check_settings(&header.settings)?;
+            store.refuse(&store.header.differences(&header))?;
             store.remove_leftovers()?;
             return Ok(store);
         }
@@ -100,7 +101,10 @@ impl CaseStore {
     /// # Errors
     /// [`PreprocessError::ChangedPlan`], naming every setting that differs.
     pub fn check_settings(&self, wanted: &PreprocessingSettings) -> Result<(), PreprocessError> {
-        let differences = self.header.settings.differences(wanted);
+        self.refuse(&self.header.settings.differences(wanted))
+    }
+
+    fn refuse(&self, differences: &[String]) -> Result<(), PreprocessError> {
         if differences.is_empty() {
             return Ok(());
         }
@@ -138,14 +142,23 @@ impl CaseStore {
     ///
     /// # Errors
     /// [`PreprocessError::CaseName`] if the name cannot be a file name;
-    /// [`PreprocessError::Array`], [`Io`](PreprocessError::Io) or
+    /// [`PreprocessError::HalfOverflow`] if the store is of half precision and the case has
+    /// intensities beyond it; [`PreprocessError::Array`], [`Io`](PreprocessError::Io) or
     /// [`Schema`](PreprocessError::Schema) if it cannot be written.
     pub fn write(&self, case_id: &str, case: &PreprocessedCase) -> Result<(), PreprocessError> {
         check_name(case_id)?;
+        if self.header.precision == Precision::Half
+            && let Some(found) = arrays::beyond_half(case)
+        {
+            return Err(PreprocessError::HalfOverflow {
+                case: case_id.to_owned(),
+                found,
+            });
+        }
         let properties = self.properties_file(case_id);
         let arrays = self.arrays_folder(case_id);
         let unfinished = atomic::temporary_beside(&arrays);
-        let written = arrays::write(&unfinished, case, self.header.patch)
+        let written = arrays::write(&unfinished, case, &self.header)
             .and_then(|()| flush(&unfinished))
             .and_then(|()| remove_file(&properties))
             .and_then(|()| remove_folder(&arrays))
@@ -182,6 +195,31 @@ impl CaseStore {
         }
         let properties = self.properties_file(case_id);
         StoredCase::open(case_id, &properties, &self.arrays_folder(case_id))
+    }
+
+    /// Bytes of all files of the store.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Io`] if the folder cannot be listed.
+    pub fn bytes_on_disk(&self) -> Result<u64, PreprocessError> {
+        fn bytes(folder: &Path) -> std::io::Result<u64> {
+            let mut sum = 0;
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                let kind = entry.metadata()?;
+                sum += if kind.is_dir() {
+                    bytes(&entry.path())?
+                } else {
+                    kind.len()
+                };
+            }
+            Ok(sum)
+        }
+        bytes(&self.folder).map_err(|source| PreprocessError::Io {
+            action: "list",
+            path: self.folder.clone(),
+            source,
+        })
     }
 
     fn properties_file(&self, case_id: &str) -> PathBuf {

@@ -82,7 +82,8 @@ impl StoredCase {
         &self.properties
     }
 
-    /// Reads the intensities `(channel, z, y, x)` inside a box. Only the chunks that the box
+    /// Reads the intensities `(channel, z, y, x)` inside a box, as `f32` also where they are stored
+    /// in half precision. Only the chunks that the box
     /// touches are read and decompressed, on the calling thread.
     ///
     /// # Errors
@@ -90,7 +91,7 @@ impl StoredCase {
     /// [`PreprocessError::Array`] if the files are damaged or gone.
     pub fn read_data(&self, region: CropBox) -> Result<Array4<f32>, PreprocessError> {
         self.check(region)?;
-        let values = self.data.read::<f32>(region);
+        let values = self.data.read_intensities(region);
         (values.and_then(|v| v.into_dimensionality::<Ix4>().map_err(|e| e.to_string())))
             .map_err(|problem| self.damaged("data", problem))
     }

@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nnunet_image::{
@@ -196,4 +197,70 @@ fn the_result_does_not_depend_on_the_threads() {
         )
     };
     assert_eq!(read(1), read(3));
+}
+
+/// A format that counts the cases between being read and being done.
+#[derive(Debug, Default, Clone)]
+struct Alive {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl ImageFormat for Alive {
+    fn endings(&self) -> &[&'static str] {
+        &[".invented"]
+    }
+
+    fn reader_name(&self) -> &'static str {
+        "AliveIO"
+    }
+
+    fn read_image(&self, path: &Path) -> Result<Image, ImageError> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Invented.read_image(path)
+    }
+
+    fn read_labels(&self, path: &Path) -> Result<LabelMap, ImageError> {
+        Invented.read_labels(path)
+    }
+
+    fn write_image(&self, _: &Path, _: &Image) -> Result<(), ImageError> {
+        Ok(())
+    }
+
+    fn write_labels(&self, _: &Path, _: &LabelMap) -> Result<(), ImageError> {
+        Ok(())
+    }
+}
+
+impl Progress for Alive {
+    fn start(&self, _: &str, _: usize) -> Box<dyn Task> {
+        Box::new(self.clone())
+    }
+}
+
+impl Task for Alive {
+    fn step(&self, _: &str) {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn no_more_cases_are_in_memory_than_there_are_threads() {
+    let names: Vec<String> = (0..12).map(|number| format!("case_{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (dataset, mut formats, plans) = invented(&names);
+    for threads in [1, 3] {
+        let alive = Alive::default();
+        formats.register(Arc::new(alive.clone()));
+        let folder = tempfile::tempdir().unwrap();
+        let header = StoreHeader::new(&plans, "2d", &dataset.description).unwrap();
+        let store = CaseStore::create(folder.path(), header).unwrap();
+        let options = PreprocessOptions::with_threads(NonZeroUsize::new(threads).unwrap());
+        let report = preprocess_dataset(&dataset, &formats, &plans, "2d", &store, &options, &alive);
+        assert_eq!(report.unwrap().done.len(), names.len());
+        let most = alive.most.load(Ordering::SeqCst);
+        assert!((1..=threads).contains(&most), "{most} of {threads}");
+    }
 }

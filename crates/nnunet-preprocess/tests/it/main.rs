@@ -2,7 +2,12 @@
 // Helpers outside of test functions may fail and print as tests do.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod buffers;
 mod dataset;
+mod files;
+mod half;
+mod hostile;
+mod interrupted;
 mod pipeline;
 mod resample;
 mod resample_properties;

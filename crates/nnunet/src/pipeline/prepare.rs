@@ -6,7 +6,7 @@ use nnunet_fingerprint::{ExtractOptions, IntensitySampling, VerifyReport};
 use nnunet_image::RawDataset;
 use nnunet_planner::{Budget, PlanOutcome, Planner, Rules};
 use nnunet_preprocess::{
-    CaseStore, PreprocessOptions, PreprocessReport, StoreHeader, preprocess_dataset,
+    CaseStore, Precision, PreprocessOptions, PreprocessReport, StoreHeader, preprocess_dataset,
 };
 use nnunet_schema::plans::PlanOverrides;
 use nnunet_schema::splits::Adoption;
@@ -176,23 +176,40 @@ impl Pipeline {
         Ok(splits)
     }
 
-    /// Preprocesses all cases for one configuration. Cases that are done are skipped; a case
-    /// that fails is listed in the report and does not stop the others.
+    /// Preprocesses all cases for one configuration, intensities stored in single precision.
+    /// Cases that are done are skipped; a case that fails is listed in the report and does not
+    /// stop the others.
     ///
     /// # Errors
-    /// If the plans or the dataset cannot be read, or the folder holds cases of another plan.
+    /// If the plans or the dataset cannot be read, or the folder holds cases of another plan or
+    /// precision.
     pub fn preprocess(
         &self,
         id: &DatasetId,
         plans_name: &str,
         configuration: &str,
     ) -> Result<PreprocessReport, PipelineError> {
+        self.preprocess_as(id, plans_name, configuration, Precision::Single)
+    }
+
+    /// As [`preprocess`](Self::preprocess), with a precision of one's own. As many cases are in
+    /// memory at once as there are threads, at most eight.
+    ///
+    /// # Errors
+    /// As [`preprocess`](Self::preprocess).
+    pub fn preprocess_as(
+        &self,
+        id: &DatasetId,
+        plans_name: &str,
+        configuration: &str,
+        precision: Precision,
+    ) -> Result<PreprocessReport, PipelineError> {
         let name = self.layout.resolve(id)?;
         let plans = self.plans(&name, plans_name)?;
         let raw = self.raw_dataset(id)?;
         let folder = self.store_folder(&name, &plans, configuration)?;
         let header = StoreHeader::new(&plans, configuration, &raw.description)?;
-        let store = CaseStore::create(&folder, header)?;
+        let store = CaseStore::create(&folder, header.with_precision(precision))?;
         Ok(preprocess_dataset(
             &raw,
             &self.formats,

@@ -4,13 +4,9 @@ use nifti::NiftiHeader;
 use nnunet_schema::{SchemaError, Spacing};
 
 use crate::Geometry;
-
-type Matrix = [[f64; 3]; 3];
-
-/// Below this determinant of unit columns the axes of a transform lie (almost) in a plane.
-const FLAT: f64 = 1e-3;
-/// Largest cosine between two axes that counts as rounding of a right angle.
-const SKEW: f64 = 1e-4;
+use crate::formats::directions::{
+    IDENTITY, Matrix, column, determinant, direction, norm, ras_to_lps,
+};
 
 /// Where the voxels lie. `planar` says that the file has two axes only.
 pub(super) fn geometry(raw: &NiftiHeader, planar: bool) -> Result<Geometry, SchemaError> {
@@ -71,8 +67,6 @@ pub(super) fn describe(geometry: &Geometry, raw: &mut NiftiHeader) {
     [raw.quatern_x, raw.quatern_y, raw.quatern_z] = origin.map(|v| v as f32);
     raw.qform_code = SCANNER;
 }
-
-const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
 /// Millimetres per unit of the header.
 fn unit(raw: &NiftiHeader) -> f64 {
@@ -176,93 +170,11 @@ fn quaternion(r: &Matrix) -> [f64; 3] {
     if a < 0.0 { [-b, -c, -d] } else { [b, c, d] }
 }
 
-/// These axes with unit length, or the orthonormal ones nearest to them if they are further from
-/// orthonormal than rounding explains; `None` if they lie in a plane or have no length.
-fn direction(axes: &Matrix, planar: bool) -> Option<Matrix> {
-    let unit = |v: [f64; 3]| {
-        let length = norm(v);
-        (length > 0.0).then(|| v.map(|x| x / length))
-    };
-    let x = unit(column(axes, 0))?;
-    let y = unit(column(axes, 1))?;
-    let z = match unit(column(axes, 2)) {
-        Some(z) if !planar => z,
-        // The third axis of a 2D file has no meaning, whatever it holds.
-        _ if planar => unit(cross(x, y))?,
-        _ => return None,
-    };
-    let m: Matrix = [0, 1, 2].map(|r| [x[r], y[r], z[r]]);
-    if determinant(&m).abs() < FLAT {
-        return None;
-    }
-    let skew = [dot(x, y), dot(y, z), dot(z, x)];
-    if skew.iter().all(|v| v.abs() <= SKEW) {
-        return Some(m);
-    }
-    Some(nearest_orthonormal(m))
-}
-
-/// Newton's iteration for the polar decomposition: the mean of a matrix and its inverse
-/// transposed tends to the orthonormal matrix nearest to it. The matrix must not be flat.
-fn nearest_orthonormal(mut m: Matrix) -> Matrix {
-    const MOST_STEPS: usize = 30;
-    const DONE: f64 = 1e-15;
-    for _ in 0..MOST_STEPS {
-        let (cofactors, det) = (cofactors(&m), determinant(&m));
-        let next = [0, 1, 2].map(|r| [0, 1, 2].map(|c| 0.5 * (m[r][c] + cofactors[r][c] / det)));
-        let entries = m.iter().flatten().zip(next.iter().flatten());
-        let change = entries
-            .map(|(a, b): (&f64, &f64)| (a - b).abs())
-            .fold(0.0, f64::max);
-        m = next;
-        if change < DONE {
-            break;
-        }
-    }
-    m
-}
-
-/// Turns the first two world axes around; its own inverse.
-fn ras_to_lps(axes: &mut Matrix, origin: &mut [f64; 3]) {
-    for row in 0..2 {
-        // The addition turns a negative zero into a positive one.
-        axes[row] = axes[row].map(|v| -v + 0.0);
-        origin[row] = -origin[row] + 0.0;
-    }
-}
-
-fn column(m: &Matrix, c: usize) -> [f64; 3] {
-    [m[0][c], m[1][c], m[2][c]]
-}
-
-fn norm(v: [f64; 3]) -> f64 {
-    dot(v, v).sqrt()
-}
-
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
-}
-
-fn cofactors(m: &Matrix) -> Matrix {
-    [cross(m[1], m[2]), cross(m[2], m[0]), cross(m[0], m[1])]
-}
-
-fn determinant(m: &Matrix) -> f64 {
-    let [a, b, c] = cross(m[1], m[2]);
-    m[0][0] * a + m[0][1] * b + m[0][2] * c
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use crate::formats::directions::dot;
 
     use super::*;
 

@@ -3,50 +3,34 @@ use std::path::Path;
 use nifti::{Endianness, NiftiHeader, NiftiType};
 
 use super::affine;
-use super::source::Source;
-use crate::{Geometry, ImageError};
+use crate::ImageError;
+use crate::formats::source::{Source, unsupported};
+use crate::formats::voxels::{Block, Element};
 
 /// Bytes of the header itself; voxels never start before.
-const HEADER_BYTES: usize = 348;
+pub(super) const HEADER_BYTES: usize = 348;
 /// Where the voxels start in a file that doesn't say so.
 const USUAL_OFFSET: u64 = 352;
 
-/// What a reader of voxels needs to know, checked.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    pub(super) channels: usize,
-    /// `(z, y, x)`.
-    pub(super) voxels: [usize; 3],
-    pub(super) datatype: NiftiType,
-    pub(super) big_endian: bool,
-    /// `(slope, intercept)`, if values are to be scaled.
-    pub(super) scaling: Option<(f64, f64)>,
-    pub(super) geometry: Geometry,
-    /// Number of values in all channels.
-    pub(super) values: usize,
-}
-
-impl Header {
-    /// Shape of the array: `(channel, z, y, x)`.
-    pub(super) const fn shape(&self) -> (usize, usize, usize, usize) {
-        let [z, y, x] = self.voxels;
-        (self.channels, z, y, x)
-    }
-}
-
 /// Opens a file and leaves the source at its first voxel.
-pub(super) fn open(path: &Path) -> Result<(Header, Source), ImageError> {
+pub(super) fn open(path: &Path) -> Result<(Block, Source), ImageError> {
+    let (_, block, source) = open_raw(path)?;
+    Ok((block, source))
+}
+
+/// As [`open`], with the bytes of the header.
+pub(super) fn open_raw(path: &Path) -> Result<([u8; HEADER_BYTES], Block, Source), ImageError> {
     let mut source = Source::open(path)?;
     let mut bytes = [0; HEADER_BYTES];
     source.fill(&mut bytes, "within its header")?;
     let raw = NiftiHeader::from_reader(bytes.as_slice())
         .map_err(|_| source.damaged("it has no NIfTI-1 header".into()))?;
-    let (header, offset) = check(&raw, &source)?;
+    let (block, offset) = check(&raw, &source)?;
     source.skip(offset - HEADER_BYTES as u64)?;
-    Ok((header, source))
+    Ok((bytes, block, source))
 }
 
-fn check(raw: &NiftiHeader, source: &Source) -> Result<(Header, u64), ImageError> {
+fn check(raw: &NiftiHeader, source: &Source) -> Result<(Block, u64), ImageError> {
     check_kind(raw, source)?;
     let datatype = raw.data_type().map_err(|_| {
         source.damaged(format!(
@@ -54,34 +38,28 @@ fn check(raw: &NiftiHeader, source: &Source) -> Result<(Header, u64), ImageError
             raw.datatype
         ))
     })?;
-    if let Some(what) = unsupported_type(datatype) {
-        return Err(unsupported(
-            source,
-            format!("it holds {what}, expected integers or 32- or 64-bit floats: convert it first"),
-        ));
-    }
+    let element = element(datatype).map_err(|what| {
+        let problem =
+            format!("it holds {what}, expected integers or 32- or 64-bit floats: convert it first");
+        unsupported(source.path(), problem)
+    })?;
     let (planar, [nx, ny, nz, channels]) = dimensions(raw, source)?;
-    let too_large = || source.damaged(format!("its dimensions {:?} are too large", &raw.dim[1..]));
-    let values = [nx, ny, nz, channels]
-        .into_iter()
-        .try_fold(1_usize, usize::checked_mul)
-        .ok_or_else(too_large)?;
-    let offset = voxel_offset(raw, source)?;
-    let bytes = values
-        .checked_mul(datatype.size_of())
-        .and_then(|bytes| offset.checked_add(bytes as u64))
-        .ok_or_else(too_large)?;
-    source.check_size(bytes)?;
-    let header = Header {
-        channels,
-        voxels: [nz, ny, nx],
-        datatype,
+    let block = Block {
+        shape: [channels, nz, ny, nx],
+        axes: [0, 1, 2, 3],
+        element,
         big_endian: raw.endianness == Endianness::Big,
         scaling: scaling(raw),
         geometry: affine::geometry(raw, planar).map_err(|e| source.damaged(e.to_string()))?,
-        values,
     };
-    Ok((header, offset))
+    let offset = voxel_offset(raw, source)?;
+    let bytes = (block.bytes())
+        .and_then(|bytes| offset.checked_add(bytes))
+        .ok_or_else(|| {
+            source.damaged(format!("its dimensions {:?} are too large", &raw.dim[1..]))
+        })?;
+    source.check_size(bytes)?;
+    Ok((block, offset))
 }
 
 fn check_kind(raw: &NiftiHeader, source: &Source) -> Result<(), ImageError> {
@@ -93,7 +71,7 @@ fn check_kind(raw: &NiftiHeader, source: &Source) -> Result<(), ImageError> {
     }
     if &raw.magic == nifti::header::MAGIC_CODE_NI1 {
         return Err(unsupported(
-            source,
+            source.path(),
             "its voxels are in another file (.hdr and .img): convert the pair to one .nii".into(),
         ));
     }
@@ -112,7 +90,7 @@ fn dimensions(raw: &NiftiHeader, source: &Source) -> Result<(bool, [usize; 4]), 
     let (used, rest) = given.split_at(given.len().min(4));
     if used.len() < 2 || rest.iter().any(|n| *n != 1) {
         return Err(unsupported(
-            source,
+            source.path(),
             format!("its dimensions are {given:?}, expected 2, 3, or 4 with the channels last"),
         ));
     }
@@ -145,20 +123,23 @@ fn scaling(raw: &NiftiHeader) -> Option<(f64, f64)> {
     scales.then_some((slope, intercept))
 }
 
-fn unsupported_type(datatype: NiftiType) -> Option<&'static str> {
-    match datatype {
-        NiftiType::Rgb24 | NiftiType::Rgba32 => Some("colours (RGB)"),
+/// The type of the values, or what they are instead of numbers.
+const fn element(datatype: NiftiType) -> Result<Element, &'static str> {
+    Ok(match datatype {
+        NiftiType::Uint8 => Element::U8,
+        NiftiType::Int8 => Element::I8,
+        NiftiType::Uint16 => Element::U16,
+        NiftiType::Int16 => Element::I16,
+        NiftiType::Uint32 => Element::U32,
+        NiftiType::Int32 => Element::I32,
+        NiftiType::Uint64 => Element::U64,
+        NiftiType::Int64 => Element::I64,
+        NiftiType::Float32 => Element::F32,
+        NiftiType::Float64 => Element::F64,
+        NiftiType::Float128 => return Err("128-bit floats"),
+        NiftiType::Rgb24 | NiftiType::Rgba32 => return Err("colours (RGB)"),
         NiftiType::Complex64 | NiftiType::Complex128 | NiftiType::Complex256 => {
-            Some("complex numbers")
+            return Err("complex numbers");
         }
-        NiftiType::Float128 => Some("128-bit floats"),
-        _ => None,
-    }
-}
-
-fn unsupported(source: &Source, problem: String) -> ImageError {
-    ImageError::Unsupported {
-        path: source.path().to_path_buf(),
-        problem,
-    }
+    })
 }

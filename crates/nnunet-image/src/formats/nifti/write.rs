@@ -6,12 +6,14 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ndarray::{ArrayView3, ArrayView4, Axis};
 use nifti::header::MAGIC_CODE_NIP1;
 use nifti::{NiftiHeader, NiftiType};
 use nnunet_schema::atomic;
 
 use super::affine;
+use crate::formats::directions::check_writable;
+use crate::formats::source::not_writable;
+use crate::formats::voxels::{Element, put_image, put_labels};
 use crate::{Geometry, Image, ImageError, LabelMap};
 
 /// Bytes before the voxels: the header, and four that say that there are no extensions.
@@ -25,29 +27,20 @@ pub(super) fn image(path: &Path, image: &Image, compress: bool) -> Result<(), Im
         NiftiType::Float32,
     )?;
     write(path, &header, compress, |out| {
-        put(out, &image.data.view(), |v| v.to_le_bytes())
+        put_image(out, &image.data.view())
     })
 }
 
-/// The type is that of nnU-Net v2, `u8` or `u16`, unless there are negative labels.
 pub(super) fn labels(path: &Path, map: &LabelMap, compress: bool) -> Result<(), ImageError> {
-    let lowest = map.labels.iter().copied().min().unwrap_or(0);
-    let highest = map.labels.iter().copied().max().unwrap_or(0);
-    let datatype = if lowest < 0 {
-        NiftiType::Int16
-    } else if highest < i16::from(u8::MAX) {
-        NiftiType::Uint8
-    } else {
-        NiftiType::Uint16
+    let element = Element::of_labels(map);
+    let datatype = match element {
+        Element::U8 => NiftiType::Uint8,
+        Element::U16 => NiftiType::Uint16,
+        _ => NiftiType::Int16,
     };
-    let labels: ArrayView3<'_, i16> = map.labels.view();
-    let labels = labels.insert_axis(Axis(0));
-    let header = header(path, labels.dim(), &map.geometry, datatype)?;
-    write(path, &header, compress, |out| match datatype {
-        NiftiType::Uint8 => put(out, &labels, |v| [v as u8]),
-        // From 0 to 32767 the two 16-bit types have the same bytes.
-        _ => put(out, &labels, |v| v.to_le_bytes()),
-    })
+    let (z, y, x) = map.labels.dim();
+    let header = header(path, (1, z, y, x), &map.geometry, datatype)?;
+    write(path, &header, compress, |out| put_labels(out, map, element))
 }
 
 /// The header of `(channel, z, y, x)` voxels: one channel is 3D (2D, if the geometry is that of a
@@ -59,10 +52,7 @@ fn header(
     datatype: NiftiType,
 ) -> Result<NiftiHeader, ImageError> {
     let (channels, z, y, x) = shape;
-    let not_writable = |problem| ImageError::NotWritable {
-        path: path.to_path_buf(),
-        problem,
-    };
+    let not_writable = |problem| not_writable(path, problem);
     let axis = |n: usize| {
         let n = u16::try_from(n)
             .ok()
@@ -74,16 +64,7 @@ fn header(
             ))
         })
     };
-    if !geometry
-        .origin
-        .iter()
-        .chain(geometry.direction.iter().flatten())
-        .all(|v| v.is_finite())
-    {
-        return Err(not_writable(format!(
-            "its geometry {geometry:?} is not finite"
-        )));
-    }
+    check_writable(path, geometry, &[])?;
     let axes = match (channels, z) {
         (1, 1) if geometry.is_planar() => 2,
         (1, _) => 3,
@@ -119,21 +100,6 @@ fn write(
             voxels(file)
         }
     })?;
-    Ok(())
-}
-
-/// Writes values in C order, which is the file's order: its first axis is the array's last.
-fn put<T: Copy, const N: usize>(
-    out: &mut dyn Write,
-    values: &ArrayView4<'_, T>,
-    bytes: impl Fn(T) -> [u8; N],
-) -> io::Result<()> {
-    let mut buffer = Vec::new();
-    for slice in values.outer_iter().flat_map(|c| c.into_outer_iter()) {
-        buffer.clear();
-        buffer.extend(slice.iter().flat_map(|v| bytes(*v)));
-        out.write_all(&buffer)?;
-    }
     Ok(())
 }
 
