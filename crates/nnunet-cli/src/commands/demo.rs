@@ -43,8 +43,8 @@ struct Budget {
 const BUDGETS: [Budget; 2] = [
     Budget {
         configuration: "2d",
-        epochs: 10,
-        iterations: 30,
+        epochs: 12,
+        iterations: 40,
     },
     Budget {
         configuration: "3d_fullres",
