@@ -5,6 +5,7 @@ mod metaimage;
 mod nifti;
 mod npy;
 mod nrrd;
+mod pair;
 mod picture;
 mod registry;
 mod sidecar;

@@ -7,6 +7,7 @@ mod write;
 use std::path::Path;
 
 use super::ImageFormat;
+use super::pair::Storage;
 use crate::{Image, ImageError, LabelMap};
 
 /// Reader and writer of MetaImage files.
@@ -25,26 +26,33 @@ use crate::{Image, ImageError, LabelMap};
 ///   [`Geometry::planar_spacing`](crate::Geometry::planar_spacing), and is written as 2D again.
 #[derive(Clone, Copy, Debug)]
 pub struct MetaImageFormat {
-    detached: bool,
+    storage: Storage,
 }
 
 impl MetaImageFormat {
     /// The format of `.mha`, which is one file.
     #[must_use]
     pub const fn attached() -> Self {
-        Self { detached: false }
+        Self {
+            storage: Storage::Attached,
+        }
     }
 
     /// The format of `.mhd`, whose voxels are in another file.
     #[must_use]
     pub const fn detached() -> Self {
-        Self { detached: true }
+        Self {
+            storage: Storage::Detached,
+        }
     }
 }
 
 impl ImageFormat for MetaImageFormat {
     fn endings(&self) -> &[&'static str] {
-        if self.detached { &[".mhd"] } else { &[".mha"] }
+        match self.storage {
+            Storage::Attached => &[".mha"],
+            Storage::Detached => &[".mhd"],
+        }
     }
 
     fn reader_name(&self) -> &'static str {
@@ -62,10 +70,10 @@ impl ImageFormat for MetaImageFormat {
     }
 
     fn write_image(&self, path: &Path, image: &Image) -> Result<(), ImageError> {
-        write::image(path, image, self.detached)
+        write::image(path, image, self.storage)
     }
 
     fn write_labels(&self, path: &Path, labels: &LabelMap) -> Result<(), ImageError> {
-        write::labels(path, labels, self.detached)
+        write::labels(path, labels, self.storage)
     }
 }

@@ -1,4 +1,3 @@
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -7,23 +6,23 @@ use flate2::write::ZlibEncoder;
 use nnunet_schema::{SchemaError, atomic};
 
 use crate::formats::directions::{check_writable, column, is_flat};
-use crate::formats::source::not_writable;
+use crate::formats::pair::{self, Storage};
 use crate::formats::voxels::{Element, put_image, put_labels};
 use crate::{Geometry, Image, ImageError, LabelMap};
 
-pub(super) fn image(path: &Path, image: &Image, detached: bool) -> Result<(), ImageError> {
+pub(super) fn image(path: &Path, image: &Image, storage: Storage) -> Result<(), ImageError> {
     let (channels, z, y, x) = image.data.dim();
     let header = header(path, [z, y, x, channels], &image.geometry, Element::F32)?;
     // Channels side by side in each voxel.
     let voxels = image.data.view().permuted_axes([1, 2, 3, 0]);
-    write(path, &header, detached, |out| put_image(out, &voxels))
+    write(path, &header, storage, |out| put_image(out, &voxels))
 }
 
-pub(super) fn labels(path: &Path, map: &LabelMap, detached: bool) -> Result<(), ImageError> {
+pub(super) fn labels(path: &Path, map: &LabelMap, storage: Storage) -> Result<(), ImageError> {
     let element = Element::of_labels(map);
     let (z, y, x) = map.labels.dim();
     let header = header(path, [z, y, x, 1], &map.geometry, element)?;
-    write(path, &header, detached, |out| put_labels(out, map, element))
+    write(path, &header, storage, |out| put_labels(out, map, element))
 }
 
 /// All fields but those that say where the voxels are.
@@ -68,7 +67,7 @@ fn join<T: ToString>(numbers: impl Iterator<Item = T>) -> String {
 fn write(
     path: &Path,
     header: &str,
-    detached: bool,
+    storage: Storage,
     voxels: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ImageError> {
     let io_error = |source| SchemaError::Io {
@@ -84,27 +83,21 @@ fn write(
         "{header}CompressedData = True\nCompressedDataSize = {}\n",
         packed.len()
     );
-    if !detached {
-        atomic::write_with(path, |file| {
+    match storage {
+        Storage::Attached => atomic::write_with(path, |file| {
             file.write_all(header.as_bytes())?;
             file.write_all(b"ElementDataFile = LOCAL\n")?;
             file.write_all(&packed)
-        })?;
-        return Ok(());
+        })
+        .map_err(ImageError::from),
+        Storage::Detached => pair::write(
+            path,
+            "zraw",
+            |file| file.write_all(&packed),
+            |file, name| {
+                file.write_all(header.as_bytes())?;
+                writeln!(file, "ElementDataFile = {name}")
+            },
+        ),
     }
-    let data = path.with_extension("zraw");
-    let Some(name) = data.file_name().and_then(|name| name.to_str()) else {
-        return Err(not_writable(path, "its name is not UTF-8".to_owned()));
-    };
-    // An older header must not stand beside new voxels, even if we are killed in between.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error).into()),
-        _ => {}
-    }
-    atomic::write_with(&data, |file| file.write_all(&packed))?;
-    atomic::write_with(path, |file| {
-        file.write_all(header.as_bytes())?;
-        writeln!(file, "ElementDataFile = {name}")
-    })?;
-    Ok(())
 }

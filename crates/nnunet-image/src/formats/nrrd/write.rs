@@ -1,29 +1,28 @@
-use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nnunet_schema::{SchemaError, atomic};
+use nnunet_schema::atomic;
 
 use crate::formats::directions::{check_writable, column, is_flat};
-use crate::formats::source::not_writable;
+use crate::formats::pair::{self, Storage};
 use crate::formats::voxels::{Element, put_image, put_labels};
 use crate::{Geometry, Image, ImageError, LabelMap};
 
-pub(super) fn image(path: &Path, image: &Image, detached: bool) -> Result<(), ImageError> {
+pub(super) fn image(path: &Path, image: &Image, storage: Storage) -> Result<(), ImageError> {
     let (channels, z, y, x) = image.data.dim();
     let header = header(path, [z, y, x, channels], &image.geometry, Element::F32)?;
     // Channels side by side in each voxel, which is where ITK wants them.
     let voxels = image.data.view().permuted_axes([1, 2, 3, 0]);
-    write(path, &header, detached, |out| put_image(out, &voxels))
+    write(path, &header, storage, |out| put_image(out, &voxels))
 }
 
-pub(super) fn labels(path: &Path, map: &LabelMap, detached: bool) -> Result<(), ImageError> {
+pub(super) fn labels(path: &Path, map: &LabelMap, storage: Storage) -> Result<(), ImageError> {
     let element = Element::of_labels(map);
     let (z, y, x) = map.labels.dim();
     let header = header(path, [z, y, x, 1], &map.geometry, element)?;
-    write(path, &header, detached, |out| put_labels(out, map, element))
+    write(path, &header, storage, |out| put_labels(out, map, element))
 }
 
 /// All fields but the one that says where the voxels are.
@@ -78,7 +77,7 @@ fn header(
 fn write(
     path: &Path,
     header: &str,
-    detached: bool,
+    storage: Storage,
     voxels: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), ImageError> {
     let pack = |file: &mut dyn Write| {
@@ -86,31 +85,17 @@ fn write(
         voxels(&mut packed)?;
         packed.finish().map(|_| ())
     };
-    if !detached {
-        atomic::write_with(path, |file| {
+    match storage {
+        Storage::Attached => atomic::write_with(path, |file| {
             writeln!(file, "{header}")?;
             pack(file)
-        })?;
-        return Ok(());
+        })
+        .map_err(ImageError::from),
+        Storage::Detached => pair::write(
+            path,
+            "raw.gz",
+            |file| pack(file),
+            |file, name| writeln!(file, "{header}data file: {name}\n"),
+        ),
     }
-    let data = path.with_extension("raw.gz");
-    let Some(name) = data.file_name().and_then(|name| name.to_str()) else {
-        return Err(not_writable(path, "its name is not UTF-8".to_owned()));
-    };
-    // An older header must not stand beside new voxels, even if we are killed in between.
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            let (action, path) = ("write", path.to_path_buf());
-            return Err(SchemaError::Io {
-                action,
-                path,
-                source,
-            }
-            .into());
-        }
-        _ => {}
-    }
-    atomic::write_with(&data, |file| pack(file))?;
-    atomic::write_with(path, |file| writeln!(file, "{header}data file: {name}\n"))?;
-    Ok(())
 }
