@@ -17,6 +17,7 @@ mod legacy;
 mod resolve;
 
 pub use build::{EncoderDepths, Stages};
+pub use legacy::LEGACY_NETWORK_KEYS;
 
 /// A plans document of nnU-Net v2. Unknown keys are kept, everywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Keys that nothing reads, probably because they are misspelt.
 
+use nnunet_schema::plans::LEGACY_NETWORK_KEYS;
 use serde_json::{Map, Value};
 
 use super::Report;
@@ -26,18 +27,6 @@ const CONFIGURATION: &[&str] = &[
     "next_stage",
     "previous_stage",
     "dummy_2d_augmentation",
-];
-
-/// Keys by which early versions of nnU-Net v2 described the network, before `architecture`.
-const LEGACY: &[&str] = &[
-    "UNet_class_name",
-    "UNet_base_num_features",
-    "unet_max_num_features",
-    "n_conv_per_stage_encoder",
-    "n_conv_per_stage_decoder",
-    "num_pool_per_axis",
-    "pool_op_kernel_sizes",
-    "conv_kernel_sizes",
 ];
 
 const ARCHITECTURE: &[&str] = &["network_class_name", "arch_kwargs", "_kw_requires_import"];
@@ -68,7 +57,7 @@ const LONGEST_NAME: usize = 64;
 ///
 /// The arguments of the resampling functions are open: each function has its own.
 pub(super) fn check(report: &mut Report<'_>, own: &Map<String, Value>) {
-    check_level(report, "", own, CONFIGURATION, LEGACY);
+    check_level(report, "", own, CONFIGURATION, &LEGACY_NETWORK_KEYS);
     if let Some(Value::Object(architecture)) = own.get("architecture") {
         check_level(report, "architecture.", architecture, ARCHITECTURE, &[]);
         if let Some(Value::Object(arguments)) = architecture.get("arch_kwargs") {

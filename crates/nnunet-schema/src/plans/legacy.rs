@@ -8,8 +8,9 @@ use super::{Architecture, Dimensionality, EncoderDepths, Stages};
 use crate::python_json;
 
 const CLASS: &str = "UNet_class_name";
-/// What the old description consists of, and nothing else uses.
-const OLD_KEYS: [&str; 8] = [
+/// The keys of a configuration by which early versions of nnU-Net v2 described the network, before
+/// `architecture`; nothing else uses them.
+pub const LEGACY_NETWORK_KEYS: [&str; 8] = [
     CLASS,
     "UNet_base_num_features",
     "unet_max_num_features",
@@ -52,7 +53,7 @@ pub(super) fn modernise(configuration: &mut Map<String, Value>) -> Result<(), (S
         })?;
     let architecture = serde_json::to_value(old.architecture()?)
         .map_err(|error| (CLASS.to_owned(), error.to_string()))?;
-    for key in OLD_KEYS {
+    for key in LEGACY_NETWORK_KEYS {
         configuration.shift_remove(key);
     }
     configuration.insert("architecture".to_owned(), architecture);
