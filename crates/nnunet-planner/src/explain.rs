@@ -14,7 +14,7 @@ mod configurations;
 mod dataset;
 mod text;
 
-pub(crate) use text::per_axis;
+use text::per_axis;
 
 /// The explanation of a whole plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -138,5 +138,3 @@ impl Decision {
         self
     }
 }
-
-pub(crate) use configurations::explain;

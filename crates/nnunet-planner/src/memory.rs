@@ -22,7 +22,7 @@ pub(crate) fn estimate<const N: usize>(
     topology: &Topology<N>,
     channels: Channels,
 ) -> f64 {
-    let features = features(channels.base_features, channels.feature_cap);
+    let features = topology.features(channels.base_features, channels.feature_cap);
     let stages = topology.strides.iter().zip(features).enumerate();
     let stages = stages.map(|(stage, (stride, features))| StageCost {
         stride: stride.as_slice(),
@@ -95,10 +95,6 @@ fn count<'a>(patch: &[usize], ends: usize, stages: impl Iterator<Item = StageCos
         total += product(&edges) * (stage.encoder as f64 + decoder) * stage.features as f64;
     }
     total
-}
-
-fn features(base: usize, cap: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(base), move |f| Some(f.saturating_mul(2).min(cap)))
 }
 
 /// The product of the edges; as a float, so that it cannot overflow.

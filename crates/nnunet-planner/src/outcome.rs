@@ -3,8 +3,9 @@
 use nnunet_schema::Plans;
 use serde::Serialize;
 
-use crate::Explanation;
+use crate::Rules;
 use crate::batch::BatchDecision;
+use crate::facts::DatasetFacts;
 use crate::search::Design;
 
 /// Plans, and how they came about.
@@ -18,16 +19,8 @@ pub struct PlanOutcome {
     pub searches: Vec<ConfigurationSearch>,
     /// The search for a low resolution; none for single slices.
     pub lowres: Option<LowresSearch>,
-    pub(crate) explanation: Explanation,
-}
-
-impl PlanOutcome {
-    /// Why the plans are as they are: for every inferred value the rule, its inputs and its
-    /// source.
-    #[must_use]
-    pub const fn explain(&self) -> &Explanation {
-        &self.explanation
-    }
+    pub(crate) rules: Rules,
+    pub(crate) facts: DatasetFacts,
 }
 
 /// How one configuration was designed.

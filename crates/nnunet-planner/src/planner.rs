@@ -7,7 +7,7 @@ use crate::designer::{Designer, Designs, FULLRES, LOWRES, SLICES};
 use crate::document::{Role, configuration};
 use crate::facts::DatasetFacts;
 use crate::overrides::{CheckedOverrides, check_budget};
-use crate::{Budget, ConfigurationSearch, PlanError, PlanOutcome, Rules, explain, reader};
+use crate::{Budget, ConfigurationSearch, PlanError, PlanOutcome, Rules, reader};
 
 const CASCADE: &str = "3d_cascade_fullres";
 
@@ -108,12 +108,12 @@ impl Planner {
             extra: Default::default(),
         };
         let searches = designs.write(&self.rules, &facts, &mut plans)?;
-        let explanation = explain::explain(&self.rules, &facts, &searches, &designs, &plans)?;
         Ok(PlanOutcome {
             plans,
             searches,
             lowres: designs.lowres_search,
-            explanation,
+            rules: self.rules.clone(),
+            facts,
         })
     }
 }

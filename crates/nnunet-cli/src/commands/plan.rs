@@ -137,9 +137,9 @@ fn report(made: &Made, args: &PlanArgs) -> anyhow::Result<()> {
     let plans = &made.outcome.plans;
     match args.explain {
         None => output::line(describe(plans, &made.description)?),
-        Some(ExplainFormat::Text) => output::line(made.outcome.explain()),
+        Some(ExplainFormat::Text) => output::line(made.outcome.explain()?),
         Some(ExplainFormat::Json) => {
-            let text = serde_json::to_string_pretty(made.outcome.explain())?;
+            let text = serde_json::to_string_pretty(&made.outcome.explain()?)?;
             output::line(text);
             return Ok(());
         }

@@ -1,49 +1,56 @@
 //! The decisions of each configuration.
 
-use nnunet_schema::{Configuration, Plans};
+use nnunet_schema::Configuration;
 use serde_json::json;
 
 use super::{ConfigurationExplanation, Decision, Explanation, Subject, dataset, per_axis};
-use crate::designer::{Designs, FULLRES, LOWRES, SLICES};
+use crate::designer::{FULLRES, LOWRES, SLICES};
 use crate::facts::DatasetFacts;
 use crate::{
-    BatchReason, ConfigurationSearch, DimensionRules, Encoder, InitialPatch, PlanError, Rules,
-    SliceSpacing, TopologyRule,
+    BatchReason, ConfigurationSearch, DimensionRules, Encoder, InitialPatch, PlanError,
+    PlanOutcome, Rules, SliceSpacing, TopologyRule,
 };
 
 const ADAPTATION: &str =
     "Online Methods, Adaptation of network topology, patch size and batch size";
 
-/// Explains plans that were just made.
-pub(crate) fn explain(
-    rules: &Rules,
-    facts: &DatasetFacts,
-    searches: &[ConfigurationSearch],
-    designs: &Designs,
-    plans: &Plans,
-) -> Result<Explanation, PlanError> {
-    let lowres = designs.lowres_search.as_ref();
-    let mut configurations = Vec::new();
-    for name in plans.configuration_names() {
-        let configuration = plans.configuration(name)?;
-        let search = searches.iter().find(|search| search.configuration == name);
-        configurations.push(ConfigurationExplanation {
-            name: name.to_owned(),
-            decisions: match search {
-                Some(search) => decisions(rules, facts, search, &configuration),
-                None => vec![inheritance(&configuration)],
-            },
-            search: search.cloned(),
-        });
+impl PlanOutcome {
+    /// Why the plans are as they are: for every inferred value the rule, its inputs and its
+    /// source.
+    ///
+    /// # Errors
+    /// [`PlanError::Dataset`] if `plans` were changed since, so that a configuration cannot be
+    /// read.
+    pub fn explain(&self) -> Result<Explanation, PlanError> {
+        let Self {
+            plans,
+            searches,
+            lowres,
+            rules,
+            facts,
+        } = self;
+        let mut configurations = Vec::new();
+        for name in plans.configuration_names() {
+            let configuration = plans.configuration(name)?;
+            let search = searches.iter().find(|search| search.configuration == name);
+            configurations.push(ConfigurationExplanation {
+                name: name.to_owned(),
+                decisions: match search {
+                    Some(search) => decisions(rules, facts, search, &configuration),
+                    None => vec![inheritance(&configuration)],
+                },
+                search: search.cloned(),
+            });
+        }
+        Ok(Explanation {
+            dataset_name: plans.dataset_name.clone(),
+            rules: rules.set,
+            gpu_memory_gb: (plans.planning.as_ref()).map_or(0.0, |planning| planning.gpu_memory_gb),
+            dataset: dataset::decisions(rules, facts, lowres.as_ref(), plans),
+            lowres: lowres.clone(),
+            configurations,
+        })
     }
-    Ok(Explanation {
-        dataset_name: plans.dataset_name.clone(),
-        rules: rules.set,
-        gpu_memory_gb: (plans.planning.as_ref()).map_or(0.0, |planning| planning.gpu_memory_gb),
-        dataset: dataset::decisions(rules, facts, lowres, plans),
-        lowres: lowres.cloned(),
-        configurations,
-    })
 }
 
 fn decisions(

@@ -126,7 +126,7 @@ fn write_steps(f: &mut fmt::Formatter<'_>, rows: &[String]) -> fmt::Result {
 }
 
 /// A value in short: numbers per axis joined by ×, lists of them by spaces.
-pub(crate) fn per_axis(value: &Value) -> String {
+pub(super) fn per_axis(value: &Value) -> String {
     match value {
         Value::Array(values) if values.iter().all(Value::is_array) => {
             join(values.iter().map(digits), " ")

@@ -31,7 +31,7 @@ fn every_value_of_every_configuration_is_explained() {
                 &overrides,
             )
             .unwrap();
-        let explanation = outcome.explain();
+        let explanation = outcome.explain().unwrap();
         let names: Vec<&str> = (explanation.configurations.iter())
             .map(|c| c.name.as_str())
             .collect();
@@ -87,7 +87,7 @@ fn the_text_tells_the_steps_of_both_searches() {
             &overrides,
         )
         .unwrap();
-    let text = outcome.explain().to_string();
+    let text = outcome.explain().unwrap().to_string();
     for part in [
         "rules `paper`, 8 GB",
         "low resolution and cascade: yes",
@@ -99,7 +99,7 @@ fn the_text_tells_the_steps_of_both_searches() {
     ] {
         assert!(text.contains(part), "`{part}` is missing in\n{text}");
     }
-    let json: Value = serde_json::to_value(outcome.explain()).unwrap();
+    let json: Value = serde_json::to_value(outcome.explain().unwrap()).unwrap();
     assert_eq!(json["configurations"][2]["name"], "3d_fullres");
     assert_eq!(json["lowres"]["kept"], true);
 }
@@ -121,6 +121,6 @@ fn what_was_fixed_by_hand_is_said_to_be() {
             &overrides,
         )
         .unwrap();
-    let text = outcome.explain().to_string();
+    let text = outcome.explain().unwrap().to_string();
     assert_eq!(text.matches("Given by hand").count(), 3, "{text}");
 }
