@@ -18,6 +18,16 @@ pub struct Geometry {
     /// Unit vectors of the image axes: `direction[row][column]`, rows world `(x, y, z)`, columns
     /// the axes in file order, fastest first (the array's axes 2, 1, 0).
     pub direction: [[f64; 3]; 3],
+    /// How far, in degrees, the axes of the file were from right angles before they were replaced
+    /// by the nearest ones that are: the largest deviation of two axes. 0 for axes that are
+    /// orthogonal but for rounding.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skew: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // what serde calls
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Geometry {
@@ -28,6 +38,7 @@ impl Geometry {
             spacing,
             origin: [0.0; 3],
             direction: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            skew: 0.0,
         }
     }
 
@@ -47,6 +58,18 @@ impl Geometry {
         let [z, y, x] = self.spacing.mm();
         let stand_in = PLANAR_FACTOR * y.max(x);
         (z - stand_in).abs() <= 1e-6 * stand_in
+    }
+
+    /// What to tell the user of axes that were not at right angles; `None` if they were.
+    #[must_use]
+    pub fn skew_warning(&self) -> Option<String> {
+        let degrees = self.skew;
+        (degrees > 0.0).then(|| {
+            format!(
+                "the axes of the image are {degrees:.2}° from right angles; taken for the nearest \
+                 ones that are"
+            )
+        })
     }
 
     /// Whether two images may be used voxel by voxel as far as their spacings go: each entry of

@@ -79,7 +79,7 @@ impl Predictor {
             kept: kept.into_iter().map(|job| job.case.id).collect(),
             ..PredictReport::default()
         };
-        self.work(jobs, formats, task.as_ref(), &mut report);
+        self.work(jobs, formats, progress, task.as_ref(), &mut report);
         Ok(report)
     }
 
@@ -88,6 +88,7 @@ impl Predictor {
         &self,
         jobs: Vec<Job>,
         formats: &FormatRegistry,
+        progress: &dyn Progress,
         task: &dyn Task,
         report: &mut PredictReport,
     ) {
@@ -96,7 +97,7 @@ impl Predictor {
         let (to_network, prepared) = sync_channel(0);
         let (to_writer, predicted) = sync_channel(0);
         thread::scope(|scope| {
-            scope.spawn(move || read(jobs, pipeline, channels, formats, &to_network));
+            scope.spawn(move || read(jobs, pipeline, channels, formats, progress, &to_network));
             scope.spawn(move || write(&predicted, formats, task, report));
             for (job, prepared) in prepared {
                 let id = job.case.id.clone();
@@ -117,12 +118,16 @@ fn read(
     pipeline: &CasePipeline,
     channels: usize,
     formats: &FormatRegistry,
+    progress: &dyn Progress,
     to_network: &SyncSender<Prepared>,
 ) {
     for job in jobs {
         let id = &job.case.id;
         let prepared = guarded(id, || {
             let image = job.case.read_image(formats)?;
+            if let Some(warning) = image.geometry.skew_warning() {
+                progress.warn(&format!("case `{id}`: {warning}"));
+            }
             prepare(pipeline, channels, id, image)
         });
         if to_network.send((job, prepared)).is_err() {

@@ -71,7 +71,8 @@ impl PreprocessReport {
 /// Preprocesses every case of `dataset` that `store` does not have yet.
 ///
 /// A case that fails does not stop the others: it is in the report. Progress has one step per
-/// case, named by it, and a warning for labels that do not lie where their image lies.
+/// case, named by it, and warnings for labels that do not lie where their image lies and for axes
+/// that are not at right angles.
 ///
 /// # Errors
 /// [`PreprocessError`] if nothing can be done at all: the plans are unusable, the store was made
@@ -155,11 +156,8 @@ fn guarded(
     let result = catch_unwind(AssertUnwindSafe(|| {
         let image = case.read_image(formats)?;
         let labels = case.read_labels(formats)?;
-        let placement = (labels.as_ref())
-            .and_then(|labels| placement::difference(&image.geometry, &labels.geometry));
-        if let Some(difference) = placement {
-            let id = &case.id;
-            progress.warn(&format!("case `{id}`: {difference}; used voxel by voxel"));
+        for warning in placement::warnings(&image.geometry, labels.as_ref()) {
+            progress.warn(&format!("case `{}`: {warning}", case.id));
         }
         let preprocessed =
             (pipeline.run(&case.id, image, labels)).map_err(|error| error.in_files_of(case))?;

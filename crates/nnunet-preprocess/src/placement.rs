@@ -1,15 +1,22 @@
-//! Whether a label map lies where its image lies.
+//! Whether a case lies in space as it should.
 
-use nnunet_image::Geometry;
+use nnunet_image::{Geometry, LabelMap};
 
 /// Largest distance of two origins, as a part of the finest spacing, that counts as rounding.
 const ORIGIN_TOLERANCE: f64 = 0.01;
 /// Largest difference of two directions that counts as rounding.
 const DIRECTION_TOLERANCE: f64 = 1e-4;
 
+/// What is odd about where an image and its labels lie, and what is done about it.
+pub(crate) fn warnings(image: &Geometry, labels: Option<&LabelMap>) -> Vec<String> {
+    let moved = labels.and_then(|labels| difference(image, &labels.geometry));
+    let moved = moved.map(|difference| format!("{difference}; used voxel by voxel"));
+    image.skew_warning().into_iter().chain(moved).collect()
+}
+
 /// How the geometry of the labels differs from that of the image, in words; `None` if it does
 /// not. Labels are used voxel by voxel whatever their geometry says, as nnU-Net v2 does.
-pub(crate) fn difference(image: &Geometry, labels: &Geometry) -> Option<String> {
+fn difference(image: &Geometry, labels: &Geometry) -> Option<String> {
     let mut found = Vec::new();
     if !labels.same_spacing(image) {
         let (labels, image) = (labels.spacing.mm(), image.spacing.mm());

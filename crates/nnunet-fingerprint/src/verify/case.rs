@@ -73,6 +73,7 @@ impl Check<'_> {
     }
 
     fn image(&mut self, image: &Image, path: &Path) {
+        self.skew(&image.geometry, path);
         let mut not_finite = image.data.indexed_iter().filter(|(_, v)| !v.is_finite());
         if let Some(((_, z, y, x), _)) = not_finite.next() {
             let kind = FindingKind::NotFinite {
@@ -146,6 +147,13 @@ impl Check<'_> {
             self.report(kind, &path);
         }
         self.position(&labels.geometry, &geometry, &path);
+    }
+
+    fn skew(&mut self, found: &Geometry, path: &Path) {
+        if found.skew > 0.0 {
+            let degrees = found.skew;
+            self.report(FindingKind::Skewed { degrees }, path);
+        }
     }
 
     /// Compares where a file lies in the world with where the first image lies.

@@ -163,6 +163,11 @@ pub enum FindingKind {
         /// Direction of this file.
         found: [[f64; 3]; 3],
     },
+    /// The axes of the file are not at right angles; the nearest ones that are take their place.
+    Skewed {
+        /// The largest deviation of two axes from a right angle, degrees.
+        degrees: f64,
+    },
 }
 
 impl FindingKind {
@@ -173,7 +178,8 @@ impl FindingKind {
             Self::Misnamed { .. }
             | Self::LabelWithoutImage
             | Self::Origin { .. }
-            | Self::Direction { .. } => Severity::Warning,
+            | Self::Direction { .. }
+            | Self::Skewed { .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -268,6 +274,11 @@ impl fmt::Display for FindingKind {
             Self::Direction { expected, found } => write!(
                 f,
                 "its direction is {found:?}, that of the first image {expected:?}"
+            ),
+            Self::Skewed { degrees } => write!(
+                f,
+                "its axes are {degrees:.2}° from right angles; the nearest ones that are take \
+                 their place"
             ),
         }
     }

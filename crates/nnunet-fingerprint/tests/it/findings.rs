@@ -255,6 +255,35 @@ fn another_origin_or_direction_is_only_a_warning() {
 }
 
 #[test]
+fn axes_that_are_not_at_right_angles_are_a_warning() {
+    let dataset = Dataset::new(1, 1);
+    // x' = x + z / 10, as a tilted gantry has it: in the first row of the sform.
+    let sheared = [-0.5_f32, 0.0, -0.3, 0.0];
+    let bytes: Vec<u8> = sheared.iter().flat_map(|v| v.to_le_bytes()).collect();
+    dataset.write_image("imagesTr/plain.nii", &image(SHAPE, 1.0));
+    let path = dataset.path("imagesTr/plain.nii");
+    let mut content = std::fs::read(&path).unwrap();
+    content[280..296].copy_from_slice(&bytes);
+    std::fs::write(&path, content).unwrap();
+    std::fs::rename(&path, dataset.path(&image_file(0, 0))).unwrap();
+    let report = dataset.verify();
+    assert!(report.is_usable());
+    let skewed = report
+        .findings
+        .iter()
+        .find_map(|finding| match finding.kind {
+            FindingKind::Skewed { degrees } => Some((degrees, finding.to_string())),
+            _ => None,
+        });
+    let (degrees, text) = skewed.unwrap();
+    assert!((degrees - 0.1_f64.atan().to_degrees()).abs() < 1e-4);
+    assert_mentions(
+        &text,
+        &["warning", "c0_0000.nii.gz", "5.71", "right angles"],
+    );
+}
+
+#[test]
 fn files_that_are_not_used_are_warnings() {
     let dataset = Dataset::new(1, 1);
     dataset.write_image("imagesTr/extra.nii.gz", &image(SHAPE, 1.0));

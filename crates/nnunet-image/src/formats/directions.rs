@@ -20,8 +20,8 @@ const SKEW: f64 = 1e-4;
 
 /// The geometry of an image whose axes are the columns of a matrix, of any length, with their
 /// spacings `(x, y, z)` and the origin, all LPS and in millimetres. A negative spacing turns its
-/// axis around, as ITK has it. `planar` says that the file has two axes only. Axes that lie in a plane are replaced by the
-/// world's.
+/// axis around, as ITK has it. `planar` says that the file has two axes only. Axes that lie in a
+/// plane are replaced by the world's.
 pub(super) fn geometry(
     axes: &Matrix,
     given: [f64; 3],
@@ -35,10 +35,12 @@ pub(super) fn geometry(
         Spacing::new([z, y, x])?
     };
     let turned = axes.map(|row| [0, 1, 2].map(|c| row[c] * given[c].signum()));
+    let axes = direction(&turned, planar).unwrap_or(Axes::WORLD);
     Ok(Geometry {
         spacing,
         origin,
-        direction: direction(&turned, planar).unwrap_or(IDENTITY),
+        direction: axes.direction,
+        skew: axes.skew,
     })
 }
 
@@ -70,10 +72,26 @@ pub(super) fn check_writable(
     }
 }
 
+/// The axes of an image, of unit length and at right angles.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Axes {
+    pub(super) direction: Matrix,
+    /// The largest deviation from a right angle that there was, degrees; 0 if rounding explains it.
+    pub(super) skew: f64,
+}
+
+impl Axes {
+    /// Along the world's.
+    pub(super) const WORLD: Self = Self {
+        direction: IDENTITY,
+        skew: 0.0,
+    };
+}
+
 /// These axes with unit length, or the orthonormal ones nearest to them if they are further from
 /// orthonormal than rounding explains; `None` if they lie in a plane or have no length. `planar`
 /// says that the file has two axes only.
-pub(super) fn direction(axes: &Matrix, planar: bool) -> Option<Matrix> {
+pub(super) fn direction(axes: &Matrix, planar: bool) -> Option<Axes> {
     let unit = |v: [f64; 3]| {
         let length = norm(v);
         (length > 0.0).then(|| v.map(|x| x / length))
@@ -90,11 +108,19 @@ pub(super) fn direction(axes: &Matrix, planar: bool) -> Option<Matrix> {
     if determinant(&m).abs() < FLAT {
         return None;
     }
-    let skew = [dot(x, y), dot(y, z), dot(z, x)];
-    if skew.iter().all(|v| v.abs() <= SKEW) {
-        return Some(m);
-    }
-    Some(nearest_orthonormal(m))
+    let cosines = [dot(x, y), dot(y, z), dot(z, x)];
+    let largest = cosines.map(f64::abs).into_iter().fold(0.0, f64::max);
+    Some(if largest <= SKEW {
+        Axes {
+            direction: m,
+            skew: 0.0,
+        }
+    } else {
+        Axes {
+            direction: nearest_orthonormal(m),
+            skew: largest.min(1.0).asin().to_degrees(),
+        }
+    })
 }
 
 /// Newton's iteration for the polar decomposition: the mean of a matrix and its inverse
@@ -162,7 +188,11 @@ mod tests {
     #[test]
     fn skewed_axes_are_straightened_and_flat_ones_refused() {
         let skewed = [[2.0, 0.1, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, -1.0]];
-        let d = direction(&skewed, false).unwrap();
+        let Axes { direction: d, skew } = direction(&skewed, false).unwrap();
+        assert!(
+            (skew - (0.1_f64 / 3.0).atan().to_degrees()).abs() < 1e-9,
+            "{skew}"
+        );
         for (a, b) in [(0, 1), (1, 2), (0, 2)] {
             assert!(dot(column(&d, a), column(&d, b)).abs() < 1e-4, "{d:?}");
         }

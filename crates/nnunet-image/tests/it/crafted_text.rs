@@ -131,6 +131,7 @@ fn a_metaimage_lies_where_its_header_says() {
         origin: [1.0, 2.0, 3.0],
         // Rows of the file are columns; the second axis is turned around by its spacing.
         direction: [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]],
+        skew: 0.0,
     };
     assert_eq!(read(&path).geometry, wanted);
     // A third of the sides are in ElementSize, as in files of old programs.

@@ -17,6 +17,7 @@ fn oblique() -> Geometry {
         spacing: Spacing::new([2.5, 0.5, 0.75]).unwrap(),
         origin: [-120.5, 33.25, 7.125],
         direction: [[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, -1.0]],
+        skew: 0.0,
     }
 }
 
@@ -125,6 +126,7 @@ fn two_dimensions_stay_two() {
         spacing: Geometry::planar_spacing(0.1, 0.3).unwrap(),
         origin: [1.0, 2.0, 0.0],
         direction: [[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]],
+        skew: 0.0,
     };
     for (name, text) in
         WITH_GEOMETRY

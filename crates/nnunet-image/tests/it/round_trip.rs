@@ -10,6 +10,7 @@ fn oblique() -> Geometry {
         spacing: Spacing::new([2.5, 0.5, 0.75]).unwrap(),
         origin: [-120.5, 33.25, 7.125],
         direction: [[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, -1.0]],
+        skew: 0.0,
     }
 }
 

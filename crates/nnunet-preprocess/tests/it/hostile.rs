@@ -163,7 +163,15 @@ fn skewed_axes_are_straightened() {
         // x' = x + y / 4: sheared in plane, as a tilted gantry does between slices.
         patch(&path, SROW, &floats(&[-1.0, -0.25, 0.0, 3.0]));
     }
-    let case = files.only("3d_fullres");
+    let (report, store, warnings) = files.run("3d_fullres");
+    assert!(report.is_complete(), "{:?}", report.failed);
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    for word in ["`skewed`", "14.04°", "right angles"] {
+        assert!(warning.contains(word), "{warning}");
+    }
+    let case = store.open_case("skewed").unwrap();
     let d = case.properties().geometry.direction;
     for a in 0..3 {
         for b in 0..3 {

@@ -5,7 +5,7 @@ use nnunet_schema::{SchemaError, Spacing};
 
 use crate::Geometry;
 use crate::formats::directions::{
-    IDENTITY, Matrix, column, determinant, direction, norm, ras_to_lps,
+    Axes, IDENTITY, Matrix, column, determinant, direction, norm, ras_to_lps,
 };
 
 /// Where the voxels lie. `planar` says that the file has two axes only.
@@ -28,13 +28,14 @@ pub(super) fn geometry(raw: &NiftiHeader, planar: bool) -> Result<Geometry, Sche
     } else {
         Spacing::new([z, y, x])?
     };
-    let mut direction = direction(&axes, planar).unwrap_or(IDENTITY);
+    let mut axes = direction(&axes, planar).unwrap_or(Axes::WORLD);
     let mut origin = origin.map(|v| v * millimetres);
-    ras_to_lps(&mut direction, &mut origin);
+    ras_to_lps(&mut axes.direction, &mut origin);
     Ok(Geometry {
         spacing,
         origin,
-        direction,
+        direction: axes.direction,
+        skew: axes.skew,
     })
 }
 
@@ -223,6 +224,7 @@ mod tests {
                 spacing: Spacing::new(spacing).unwrap(),
                 origin,
                 direction: rotation(axis, angle, mirrored),
+                skew: 0.0,
             };
             let mut header = NiftiHeader::default();
             describe(&wanted, &mut header);
@@ -268,7 +270,10 @@ mod tests {
             srow_x: [1.0, 0.1, 0.0, 0.0],
             ..NiftiHeader::default()
         };
-        let d = geometry(&header, false).unwrap().direction;
+        let Geometry {
+            direction: d, skew, ..
+        } = geometry(&header, false).unwrap();
+        assert!((skew - 0.1_f64.atan().to_degrees()).abs() < 1e-5, "{skew}");
         let dots = [(0, 1), (1, 2), (0, 2)].map(|(a, b)| dot(column(&d, a), column(&d, b)));
         assert!(dots.iter().all(|v| v.abs() < 1e-12), "{d:?}");
         assert!((norm(column(&d, 1)) - 1.0).abs() < 1e-12);
