@@ -76,16 +76,12 @@ impl<'a> LabelExport<'a> {
     ) -> Self {
         let from = properties.shape_after_resampling;
         let to = properties.shape_after_cropping_and_before_resampling;
-        let order = match method.separate {
-            Some(0) => SplineOrder::Nearest,
-            _ => method.order,
-        };
         Self {
             case,
             properties,
             decision,
             in_plane: method,
-            positions: slice_positions(from[0], to[0], order),
+            positions: slice_positions(from[0], to[0], method.order_along(0)),
             done: 0,
             received: 0,
             previous: None,

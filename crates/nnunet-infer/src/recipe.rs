@@ -2,7 +2,8 @@ use ndarray::ArrayView4;
 use nnunet_image::LabelMap;
 use nnunet_model::Device;
 use nnunet_preprocess::CaseProperties;
-use nnunet_preprocess::resample::{ResampleMethod, SplineOrder, separate_axis};
+use nnunet_preprocess::resample::ResampleMethod;
+use nnunet_schema::plans::ResamplingFunction;
 use nnunet_schema::{Configuration, DatasetDescription, Plans, Shape};
 
 use crate::averaging::Decision;
@@ -23,7 +24,7 @@ pub struct Recipe {
     averaging: Averaging,
     decision: Decision,
     mirrorings: Vec<Vec<i64>>,
-    order: SplineOrder,
+    resampling: ResamplingFunction,
     step: f64,
     batch: WindowBatch,
     precision: Precision,
@@ -56,7 +57,7 @@ impl Recipe {
         let averaging = Averaging::of(plans.rule_set());
         let spatial = configuration.patch_size.len();
         let recipe = Self {
-            order: resampling_order(name, &configuration)?,
+            resampling: resampling_function(name, &configuration)?,
             name: name.to_owned(),
             channels: dataset.channels(),
             averaging,
@@ -141,48 +142,44 @@ impl Recipe {
             .apply_spacing(properties.spacing);
         let current = self.configuration.target_spacing(own)?;
         let arguments = &self.configuration.resampling_fn_probabilities_kwargs;
-        Ok(ResampleMethod {
-            order: self.order,
-            separate: separate_axis(current, own, arguments),
-        })
+        let function = self.resampling;
+        Ok(ResampleMethod::planned(function, current, own, arguments)?)
     }
 }
 
-/// How the plans interpolate network outputs.
-fn resampling_order(name: &str, configuration: &Configuration) -> Result<SplineOrder, InferError> {
-    let fail = |key, problem| {
-        Err(InferError::Resampling {
-            configuration: name.to_owned(),
-            key,
-            problem,
-        })
+/// The function that the plans resample network outputs with.
+fn resampling_function(
+    name: &str,
+    configuration: &Configuration,
+) -> Result<ResamplingFunction, InferError> {
+    let fail = |key, problem| InferError::Resampling {
+        configuration: name.to_owned(),
+        key,
+        problem,
     };
-    let arguments = &configuration.resampling_fn_probabilities_kwargs;
-    match configuration.resampling_fn_probabilities.as_str() {
-        "resample_data_or_seg_to_shape" => {}
-        // Linear without saying so; the second never meets another shape.
-        "resample_torch_fornnunet" | "no_resampling_hack" => return Ok(SplineOrder::Linear),
-        other => {
-            return fail(
-                "resampling_fn_probabilities",
-                format!("is `{other}`, expected `resample_data_or_seg_to_shape`"),
-            );
+    let given = &configuration.resampling_fn_probabilities;
+    let function = ResamplingFunction::from_name(given).ok_or_else(|| {
+        let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
+        let problem = format!("is `{given}`, expected one of {}", names.join(", "));
+        fail("resampling_fn_probabilities", problem)
+    })?;
+    if function == ResamplingFunction::Spline {
+        let arguments = &configuration.resampling_fn_probabilities_kwargs;
+        let orders = [
+            ("resampling_fn_probabilities_kwargs.order", arguments.order),
+            (
+                "resampling_fn_probabilities_kwargs.order_z",
+                arguments.order_z,
+            ),
+        ];
+        for (key, found) in orders {
+            if found > 1 {
+                let problem = format!("is {found}, expected 1 (linear) or 0 (nearest)");
+                return Err(fail(key, problem));
+            }
         }
     }
-    if arguments.order_z != 0 {
-        return fail(
-            "resampling_fn_probabilities_kwargs.order_z",
-            format!("is {}, expected 0 (nearest slice)", arguments.order_z),
-        );
-    }
-    match arguments.order {
-        0 => Ok(SplineOrder::Nearest),
-        1 => Ok(SplineOrder::Linear),
-        other => fail(
-            "resampling_fn_probabilities_kwargs.order",
-            format!("is {other}, expected 1 (linear) or 0 (nearest)"),
-        ),
-    }
+    Ok(function)
 }
 
 /// Predicts a preprocessed case with a network in memory: the seam for the validation at the

@@ -1,8 +1,8 @@
 //! A designed configuration in the vocabulary of nnU-Net v2's plans.
 
 use nnunet_schema::plans::{
-    Architecture, Configuration, Dimensionality, EncoderDepths, ResamplingArguments, StageNames,
-    Stages,
+    Architecture, Configuration, Dimensionality, EncoderDepths, ResamplingArguments,
+    ResamplingFunction, StageNames, Stages,
 };
 use serde_json::Number;
 
@@ -11,7 +11,7 @@ use crate::facts::DatasetFacts;
 use crate::search::Design;
 use crate::{Encoder, Rules};
 
-const RESAMPLING: &str = "resample_data_or_seg_to_shape";
+const RESAMPLING: &str = ResamplingFunction::Spline.name();
 
 /// The place of a configuration among the others.
 #[derive(Clone, Copy, Debug)]

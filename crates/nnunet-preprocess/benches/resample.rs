@@ -92,7 +92,7 @@ fn copies(c: &mut Criterion) {
 fn resampling(c: &mut Criterion) {
     let image = image();
     let labels = labels();
-    let method = |order, separate| ResampleMethod { order, separate };
+    let method = ResampleMethod::by_slices;
     let run_image = |method: ResampleMethod| {
         let image = image.view();
         move |to| {

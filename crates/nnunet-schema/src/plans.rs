@@ -311,6 +311,40 @@ const fn default_order() -> u8 {
     3
 }
 
+/// The resampling functions that plans of nnU-Net v2 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResamplingFunction {
+    /// Splines of any order: `resample_data_or_seg_to_shape`, the default.
+    Spline,
+    /// Linear, by torch: `resample_torch_fornnunet`.
+    Torch,
+    /// Nothing: `no_resampling_hack`. The voxels stay what they are.
+    Keep,
+}
+
+impl ResamplingFunction {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Spline, Self::Torch, Self::Keep];
+
+    /// The name in plans.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spline => "resample_data_or_seg_to_shape",
+            Self::Torch => "resample_torch_fornnunet",
+            Self::Keep => "no_resampling_hack",
+        }
+    }
+
+    /// The function of this name, if it is one of those.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|function| function.name() == name)
+    }
+}
+
 /// The network of a configuration: a class of `dynamic_network_architectures` and its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {

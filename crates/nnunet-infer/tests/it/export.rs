@@ -120,7 +120,7 @@ proptest! {
             predict_with_network(&above(0.0), &recipe, "c", data.view(), &properties).unwrap();
         let first = data.index_axis(Axis(0), 0);
         let logits = stack(Axis(0), &[Array3::zeros(first.dim()).view(), first]).unwrap();
-        let method = ResampleMethod { order: SplineOrder::Linear, separate: coarse };
+        let method = ResampleMethod::by_slices(SplineOrder::Linear, coarse);
         let whole = resample_logits_argmax(logits.view(), to, &method).unwrap();
         prop_assert_eq!(found.labels, whole.mapv(|v| v as i16));
     }

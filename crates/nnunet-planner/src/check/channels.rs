@@ -1,6 +1,6 @@
 //! What the plans say of each channel, and how cases are resampled.
 
-use nnunet_schema::plans::NormalizationScheme;
+use nnunet_schema::plans::{NormalizationScheme, ResamplingFunction};
 use nnunet_schema::{Configuration, Plans};
 
 use super::{Report, keys};
@@ -12,10 +12,6 @@ const SCHEMES: &[&str] = &[
     "RescaleTo01Normalization",
     "RGBTo01Normalization",
 ];
-
-const RESAMPLING: &str = "resample_data_or_seg_to_shape";
-/// Functions of the Python program that are not reimplemented.
-const OTHER_RESAMPLING: &[&str] = &["resample_torch_fornnunet", "no_resampling_hack"];
 
 pub(super) fn check(report: &mut Report<'_>, plans: &Plans, configuration: &Configuration) {
     check_counts(report, plans, configuration);
@@ -70,18 +66,10 @@ fn check_resampling(report: &mut Report<'_>, configuration: &Configuration) {
         ),
     ];
     for (key, function) in functions {
-        if function == RESAMPLING {
-            continue;
-        }
-        if !OTHER_RESAMPLING.contains(&function.as_str()) {
-            let message = format!("is `{function}`, expected `{RESAMPLING}`");
+        if ResamplingFunction::from_name(function).is_none() {
+            let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
+            let message = format!("is `{function}`, expected one of {}", names.join(", "));
             report.error(key, message);
-        } else if key != "resampling_fn_probabilities" {
-            let message = format!(
-                "is `{function}`, which only the Python program can preprocess with, expected \
-                 `{RESAMPLING}`"
-            );
-            report.warning(key, message);
         }
     }
 }

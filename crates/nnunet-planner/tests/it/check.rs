@@ -352,16 +352,8 @@ fn resampling_functions() {
     for (key, name, severity) in [
         ("resampling_fn_data", "mine", Some(Severity::Error)),
         ("resampling_fn_probabilities", "mine", Some(Severity::Error)),
-        (
-            "resampling_fn_seg",
-            "resample_torch_fornnunet",
-            Some(Severity::Warning),
-        ),
-        (
-            "resampling_fn_probabilities",
-            "resample_torch_fornnunet",
-            None,
-        ),
+        ("resampling_fn_seg", "resample_torch_fornnunet", None),
+        ("resampling_fn_probabilities", "no_resampling_hack", None),
     ] {
         let found = after(&format!("/configurations/3d_fullres/{key}"), json!(name));
         match severity {
@@ -369,7 +361,7 @@ fn resampling_functions() {
                 &found,
                 severity,
                 &place(key),
-                &[name, "`resample_data_or_seg_to_shape`"],
+                &[name, "resample_data_or_seg_to_shape"],
             ),
             None => assert!(found.is_empty(), "{}", lines(&found)),
         }

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use nnunet_schema::plans::NormalizationScheme;
+use nnunet_schema::plans::{NormalizationScheme, ResamplingArguments, ResamplingFunction};
 use nnunet_schema::{Configuration, IntensityProperties, Plans, Spacing};
 
 use crate::PreprocessError;
 use crate::normalize::{Normalizer, Normalizers, Region};
 use crate::resample::ResampleMethod;
-
-/// The resampling function of the plans that is implemented here.
-const RESAMPLING_FUNCTION: &str = "resample_data_or_seg_to_shape";
 
 /// How one channel is normalised.
 #[derive(Clone, Debug)]
@@ -21,29 +18,72 @@ pub(super) struct ChannelRule {
     pub(super) intensities: Option<IntensityProperties>,
 }
 
-/// Checks that the configuration's resampling is one that is implemented.
-pub(super) fn check_resampling(
+/// A resampling function with its arguments.
+#[derive(Clone, Debug)]
+pub(super) struct ResamplingRule {
+    pub(super) function: ResamplingFunction,
+    arguments: ResamplingArguments,
+}
+
+impl ResamplingRule {
+    /// How it resamples from one spacing to another.
+    pub(super) fn method(
+        &self,
+        current: Spacing,
+        new: Spacing,
+    ) -> Result<ResampleMethod, PreprocessError> {
+        ResampleMethod::planned(self.function, current, new, &self.arguments)
+    }
+}
+
+/// The rules for images and for labels, if they are such that can be carried out.
+pub(super) fn resampling_rules(
     name: &str,
     configuration: &Configuration,
-) -> Result<(), PreprocessError> {
-    let functions = [
-        ("resampling_fn_data", &configuration.resampling_fn_data),
-        ("resampling_fn_seg", &configuration.resampling_fn_seg),
+) -> Result<[ResamplingRule; 2], PreprocessError> {
+    let fail = |key: &str, problem| PreprocessError::Configuration {
+        configuration: name.to_owned(),
+        key: key.to_owned(),
+        problem,
+    };
+    let rule = |key, function: &str, arguments: &ResamplingArguments| {
+        let known = ResamplingFunction::from_name(function).ok_or_else(|| {
+            let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
+            fail(
+                key,
+                format!("is `{function}`, expected one of {}", names.join(", ")),
+            )
+        })?;
+        let rule = ResamplingRule {
+            function: known,
+            arguments: arguments.clone(),
+        };
+        // Any spacing will do: what is checked are the orders.
+        rule.method(Spacing::ISOTROPIC_1MM, Spacing::ISOTROPIC_1MM)?;
+        Ok::<_, PreprocessError>(rule)
+    };
+    let Configuration {
+        resampling_fn_data: data,
+        resampling_fn_data_kwargs: data_arguments,
+        resampling_fn_seg: seg,
+        resampling_fn_seg_kwargs: seg_arguments,
+        ..
+    } = configuration;
+    let rules = [
+        rule("resampling_fn_data", data, data_arguments)?,
+        rule("resampling_fn_seg", seg, seg_arguments)?,
     ];
-    for (key, function) in functions {
-        if function != RESAMPLING_FUNCTION {
-            return Err(PreprocessError::Configuration {
-                configuration: name.to_owned(),
-                key: key.to_owned(),
-                problem: format!("is `{function}`, expected `{RESAMPLING_FUNCTION}`"),
-            });
-        }
+    let keeps = rules
+        .each_ref()
+        .map(|rule| rule.function == ResamplingFunction::Keep);
+    if keeps[0] != keeps[1] {
+        let problem = format!(
+            "is `{seg}`, but `resampling_fn_data` is `{data}`: images and labels must keep their \
+             voxels both or neither"
+        );
+        return Err(fail("resampling_fn_seg", problem));
     }
-    // Any spacing will do: what is checked are the orders.
-    let any = Spacing::ISOTROPIC_1MM;
-    ResampleMethod::new(any, any, &configuration.resampling_fn_data_kwargs)?;
-    ResampleMethod::new(any, any, &configuration.resampling_fn_seg_kwargs)?;
-    Ok(())
+    Ok(rules)
 }
 
 /// One rule per channel.

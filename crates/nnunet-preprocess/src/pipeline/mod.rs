@@ -6,15 +6,16 @@ mod crop;
 
 use ndarray::{Array3, Array4, ArrayView3};
 use nnunet_image::{Image, LabelMap};
+use nnunet_schema::plans::ResamplingFunction;
 use nnunet_schema::{
     AxisPermutation, Configuration, DatasetDescription, LabelScheme, Plans, RuleSet, Shape, Spacing,
 };
 
 use crate::memory::zeros;
 use crate::normalize::{Convention, NormalizationContext, Normalizers};
-use crate::resample::{ResampleMethod, resample_labels, resample_spent_image};
+use crate::resample::{resample_labels, resample_spent_image};
 use crate::{CaseProperties, ClassLocations, PreprocessError, PreprocessedCase};
-use channels::{ChannelRule, channel_rules, check_resampling};
+use channels::{ChannelRule, ResamplingRule, channel_rules, resampling_rules};
 use crop::{CroppedCase, in_order};
 
 /// The preprocessing of one configuration of a plan.
@@ -28,6 +29,8 @@ pub struct CasePipeline {
     transpose: AxisPermutation,
     labels: LabelScheme,
     channels: Vec<ChannelRule>,
+    data_resampling: ResamplingRule,
+    label_resampling: ResamplingRule,
     rules: RuleSet,
 }
 
@@ -59,7 +62,7 @@ impl CasePipeline {
     ) -> Result<Self, PreprocessError> {
         let name = configuration;
         let configuration = plans.configuration(name)?;
-        check_resampling(name, &configuration)?;
+        let [data_resampling, label_resampling] = resampling_rules(name, &configuration)?;
         let channels = channel_rules(plans, name, &configuration, normalizers)?;
         if channels.len() != dataset.channels() {
             return Err(PreprocessError::Configuration {
@@ -78,6 +81,8 @@ impl CasePipeline {
             transpose: plans.transpose_forward,
             labels: dataset.label_scheme()?,
             channels,
+            data_resampling,
+            label_resampling,
             rules: plans.rule_set(),
         })
     }
@@ -121,7 +126,11 @@ impl CasePipeline {
 
         let current = self.transpose.apply_spacing(geometry.spacing);
         let target = self.configuration.target_spacing(current)?;
-        let shape = cropped.bbox.shape().resampled(current, target);
+        let shape = if self.data_resampling.function == ResamplingFunction::Keep {
+            cropped.bbox.shape()
+        } else {
+            cropped.bbox.shape().resampled(current, target)
+        };
         let CroppedCase {
             shape_before_cropping,
             bbox,
@@ -201,8 +210,7 @@ impl CasePipeline {
         if Shape::new([z, y, x]) == to {
             return Ok(in_order(data));
         }
-        let arguments = &self.configuration.resampling_fn_data_kwargs;
-        let method = ResampleMethod::new(current, target, arguments)?;
+        let method = self.data_resampling.method(current, target)?;
         let [z, y, x] = to.voxels();
         let mut result = zeros([channels, z, y, x])?;
         for (source, target) in data.outer_iter_mut().zip(result.outer_iter_mut()) {
@@ -222,8 +230,7 @@ impl CasePipeline {
         if Shape::new([z, y, x]) == to {
             return Ok(in_order(labels));
         }
-        let arguments = &self.configuration.resampling_fn_seg_kwargs;
-        let method = ResampleMethod::new(current, target, arguments)?;
+        let method = self.label_resampling.method(current, target)?;
         resample_labels(labels.view(), to, &method)
     }
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::axis::nearest_indices;
 use super::lines::AxisFilter;
 use super::plane::{Blocks, PlaneFilter, Range, across_rows, across_rows_in_place, filter};
-use super::{ResampleMethod, SplineOrder, check_shapes, check_target, shape_of};
+use super::{ResampleMethod, SeparateAxis, SplineOrder, check_shapes, check_target, shape_of};
 use crate::PreprocessError;
 use crate::memory::zeros;
 
@@ -39,7 +39,8 @@ pub fn resample_image(
 ///
 /// No array of the size of the image is made on the way, except where axis 0 shrinks and others
 /// change too, without a separate axis: then one with the planes of the input and as many of
-/// them as the output has. [`resample_spent_image`] does without.
+/// them as the output has. [`resample_spent_image`] does without. And except where a separate
+/// axis is interpolated: then one with the slices of the input and their size in the output.
 ///
 /// # Errors
 /// As [`resample_image`], and [`PreprocessError::Resample`] if `target` is not contiguous.
@@ -50,8 +51,7 @@ pub fn resample_image_into(
 ) -> Result<(), PreprocessError> {
     let job = Job::new(&image, &mut target, method)?;
     let Some(depth) = job.depth_first() else {
-        job.run(image, target.view_mut());
-        return Ok(());
+        return job.run(image, target.view_mut());
     };
     if job.plane.is_identity() {
         through(depth, image, target, job.range);
@@ -77,8 +77,7 @@ pub fn resample_spent_image(
 ) -> Result<(), PreprocessError> {
     let job = Job::new(&image.view(), &mut target, method)?;
     let Some(depth) = job.depth_first() else {
-        job.run(image.view(), target.view_mut());
-        return Ok(());
+        return job.run(image.view(), target.view_mut());
     };
     if job.plane.is_identity() {
         through(depth, image.view(), target, job.range);
@@ -125,7 +124,10 @@ struct Job {
 enum Way {
     Copy,
     Nearest,
-    BySlices { order: SplineOrder, axis: usize },
+    BySlices {
+        order: SplineOrder,
+        apart: SeparateAxis,
+    },
     AsVolume,
 }
 
@@ -140,8 +142,8 @@ impl Job {
         check_target(from, &target.view())?;
         let way = match (method.order, method.separate) {
             _ if from == to => Way::Copy,
-            (SplineOrder::Nearest, _) => Way::Nearest,
-            (order, Some(axis)) => Way::BySlices { order, axis },
+            (order, separate) if all_nearest(order, separate) => Way::Nearest,
+            (order, Some(apart)) => Way::BySlices { order, apart },
             (_, None) => Way::AsVolume,
         };
         let as_volume = matches!(way, Way::AsVolume);
@@ -164,12 +166,16 @@ impl Job {
         depth.filter(|depth| depth.to() <= depth.from() || self.plane.is_identity())
     }
 
-    /// Everything that needs no memory for what is in between.
-    fn run(&self, image: ArrayView3<'_, f32>, mut target: ArrayViewMut3<'_, f32>) {
+    /// Everything but axis 0 before the others.
+    fn run(
+        &self,
+        image: ArrayView3<'_, f32>,
+        mut target: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), PreprocessError> {
         match (&self.way, &self.depth) {
             (Way::Copy, _) => target.assign(&image),
             (Way::Nearest, _) => nearest(image, target),
-            (Way::BySlices { order, axis }, _) => by_slices(image, target, *axis, *order),
+            (Way::BySlices { order, apart }, _) => by_slices(image, target, *apart, *order)?,
             (Way::AsVolume, None) => all_slices(&self.plane, image, target, self.range),
             (Way::AsVolume, Some(depth)) => {
                 // The target has room for the slices that are not yet spread out.
@@ -178,7 +184,14 @@ impl Job {
                 through_in_place(depth, target, self.range);
             }
         }
+        Ok(())
     }
+}
+
+/// Whether every voxel is taken from the nearest one.
+fn all_nearest(order: SplineOrder, separate: Option<SeparateAxis>) -> bool {
+    let nearest = |order| order == SplineOrder::Nearest;
+    nearest(order) && separate.is_none_or(|apart| nearest(apart.order))
 }
 
 /// The range of the values of an image.
@@ -215,8 +228,53 @@ fn contiguous(slice: ArrayView2<'_, f32>) -> Cow<'_, [f32]> {
     }
 }
 
-/// Slices along `axis` are resampled in plane and taken by the nearest index along the axis.
+/// Slices are resampled in plane, and the axis that is apart after them.
 fn by_slices(
+    image: ArrayView3<'_, f32>,
+    target: ArrayViewMut3<'_, f32>,
+    apart: SeparateAxis,
+    order: SplineOrder,
+) -> Result<(), PreprocessError> {
+    let SeparateAxis { axis, order: along } = apart;
+    let (from, mut to) = (shape_of(&image), shape_of(&target.view()).voxels());
+    let along = match along {
+        SplineOrder::Nearest => None,
+        order => filter(order, from[axis], to[axis]),
+    };
+    let Some(along) = along else {
+        nearest_slices(image, target, axis, order);
+        return Ok(());
+    };
+    to[axis] = from[axis];
+    let mut between = zeros(to)?;
+    nearest_slices(image, between.view_mut(), axis, order);
+    along_axis(&along, axis, between.view(), target);
+    Ok(())
+}
+
+/// Resamples one axis, whichever it is; the others stay.
+fn along_axis(
+    filter: &AxisFilter,
+    axis: usize,
+    image: ArrayView3<'_, f32>,
+    mut target: ArrayViewMut3<'_, f32>,
+) {
+    if axis == 0 {
+        through(filter, image, target, Range::UNLIMITED);
+        return;
+    }
+    let slices: Vec<_> = image.outer_iter().zip(target.outer_iter_mut()).collect();
+    slices.into_par_iter().for_each(|(source, target)| {
+        let (source, target) = match axis {
+            1 => (source, target),
+            _ => (source.reversed_axes(), target.reversed_axes()),
+        };
+        across_rows(filter, source, target, Range::UNLIMITED, Blocks::InTurn);
+    });
+}
+
+/// Slices along `axis` are resampled in plane and taken by the nearest index along the axis.
+fn nearest_slices(
     image: ArrayView3<'_, f32>,
     mut target: ArrayViewMut3<'_, f32>,
     axis: usize,

@@ -36,7 +36,8 @@ pub fn fold_outputs<T: Send>(
     let (z, y, x) = result.dim();
     let to = Shape::new([z, y, x]);
     check_shapes(from, to, method)?;
-    if method.order == SplineOrder::Cubic && from != to {
+    let is_cubic = |axis| method.order_along(axis) == SplineOrder::Cubic;
+    if (0..3).any(is_cubic) && from != to {
         let mut all = zeros([outputs.dim().0, to[0], to[1], to[2]])?;
         for (channel, target) in outputs.outer_iter().zip(all.outer_iter_mut()) {
             resample_image_into(channel, target, method)?;
@@ -158,11 +159,7 @@ fn fold_linear<T: Send>(
     let lengths = [(from_z, to_z), (from_y, to_y), (from_x, to_x)];
     let axes: Vec<LinearAxis> = (lengths.iter().enumerate())
         .map(|(axis, (from, to))| {
-            let order = match method.separate {
-                Some(separate) if separate == axis => SplineOrder::Nearest,
-                _ => method.order,
-            };
-            LinearAxis::new(&neighbours(*from, *to, order))
+            LinearAxis::new(&neighbours(*from, *to, method.order_along(axis)))
         })
         .collect();
     let [depth, rows, columns] = axes.as_slice() else {

@@ -1,7 +1,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use nnunet_schema::plans::{NormalizationScheme, ResamplingArguments};
+use nnunet_schema::plans::{NormalizationScheme, ResamplingArguments, ResamplingFunction};
 use nnunet_schema::{
     AxisPermutation, DatasetDescription, IntensityProperties, LabelValue, Plans, RuleSet, Shape,
     python_json,
@@ -69,12 +69,23 @@ pub struct PreprocessingSettings {
     pub use_mask_for_norm: Vec<bool>,
     /// Foreground intensities of the channels whose normalisation may depend on them.
     pub intensities: Vec<Option<IntensityProperties>>,
+    /// What resamples images.
+    #[serde(default = "default_resampling")]
+    pub resampling_fn_data: String,
+    /// What resamples label maps.
+    #[serde(default = "default_resampling")]
+    pub resampling_fn_seg: String,
     /// How images are resampled.
     pub resampling_fn_data_kwargs: ResamplingArguments,
     /// How label maps are resampled.
     pub resampling_fn_seg_kwargs: ResamplingArguments,
     /// The labels of the dataset in the order of `dataset.json`.
     pub labels: Vec<(String, LabelValue)>,
+}
+
+/// What stores say that were made before there was a choice.
+fn default_resampling() -> String {
+    ResamplingFunction::Spline.name().to_owned()
 }
 
 /// The order of the steps of preprocessing.
@@ -122,6 +133,8 @@ impl StoreHeader {
                 normalization_schemes: schemes,
                 use_mask_for_norm: configuration.use_mask_for_norm,
                 intensities,
+                resampling_fn_data: configuration.resampling_fn_data,
+                resampling_fn_seg: configuration.resampling_fn_seg,
                 resampling_fn_data_kwargs: configuration.resampling_fn_data_kwargs,
                 resampling_fn_seg_kwargs: configuration.resampling_fn_seg_kwargs,
                 labels: (dataset.labels.iter())

@@ -25,7 +25,7 @@ fn methods() -> impl Strategy<Value = ResampleMethod> {
         SplineOrder::Cubic,
     ]);
     (order, prop::option::of(0_usize..3))
-        .prop_map(|(order, separate)| ResampleMethod { order, separate })
+        .prop_map(|(order, axis)| ResampleMethod::by_slices(order, axis))
 }
 
 fn numbers([z, y, x]: [usize; 3]) -> Array3<f32> {

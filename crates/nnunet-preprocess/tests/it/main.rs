@@ -10,6 +10,7 @@ mod hostile;
 mod interrupted;
 mod pipeline;
 mod resample;
+mod resample_others;
 mod resample_properties;
 mod store;
 mod support;

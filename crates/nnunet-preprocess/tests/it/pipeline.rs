@@ -196,6 +196,29 @@ fn wrong_cases_are_named_with_what_was_found_and_expected() {
 }
 
 #[test]
+fn plans_without_resampling_keep_the_voxels() {
+    let mut plans = plans(1, "v2");
+    for key in ["resampling_fn_data", "resampling_fn_seg"] {
+        let configuration = &mut plans.configurations["3d_fullres"];
+        configuration.insert(key.to_owned(), json!("no_resampling_hack"));
+        configuration.insert(format!("{key}_kwargs"), json!({}));
+    }
+    let description = description(json!({"background": 0, "a": 1, "b": 2}), 1);
+    let pipeline = CasePipeline::new(&plans, "3d_fullres", &description).unwrap();
+    let image = image(1, [6, 9, 8], [3.0, 2.0, 0.5]);
+    let labels = labels(&image);
+    let case = pipeline.run("c", image, Some(labels.clone())).unwrap();
+    let properties = &case.properties;
+    let cropped = properties.shape_after_cropping_and_before_resampling;
+    assert_eq!(properties.shape_after_resampling, cropped);
+    let inside = properties
+        .bbox_used_for_cropping
+        .view(&labels.labels.view())
+        .to_owned();
+    assert_eq!(case.labels.mapv(|l| l.max(0)), inside);
+}
+
+#[test]
 fn plans_that_cannot_be_carried_out_are_refused() {
     let description = description(json!({"background": 0, "a": 1}), 1);
     let change = |key: &str, value: Value| {
@@ -204,8 +227,18 @@ fn plans_that_cannot_be_carried_out_are_refused() {
         let error = CasePipeline::new(&plans, "3d_fullres", &description).unwrap_err();
         error.to_string()
     };
-    let text = change("resampling_fn_data", json!("resample_torch_fornnunet"));
-    assert!(text.contains("resample_torch_fornnunet"), "{text}");
+    let text = change("resampling_fn_data", json!("mine"));
+    assert!(
+        text.contains("`mine`") && text.contains("resample_torch_fornnunet"),
+        "{text}"
+    );
+    let text = change("resampling_fn_seg", json!("no_resampling_hack"));
+    assert!(text.contains("both or neither"), "{text}");
+    let text = change(
+        "resampling_fn_seg_kwargs",
+        json!({"is_seg": true, "order": 1, "order_z": 3}),
+    );
+    assert!(text.contains("`order_z` is 3"), "{text}");
     let text = change("normalization_schemes", json!(["MyOwn"]));
     assert!(
         text.contains("MyOwn") && text.contains("CTNormalization"),

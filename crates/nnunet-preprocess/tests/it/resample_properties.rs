@@ -16,7 +16,7 @@ fn methods() -> impl Strategy<Value = ResampleMethod> {
         SplineOrder::Cubic,
     ]);
     (order, prop::option::of(0_usize..3))
-        .prop_map(|(order, separate)| ResampleMethod { order, separate })
+        .prop_map(|(order, axis)| ResampleMethod::by_slices(order, axis))
 }
 
 fn images() -> impl Strategy<Value = Array3<f32>> {
@@ -118,7 +118,7 @@ proptest! {
         labels in label_maps(), to in shapes(), separate in prop::option::of(0_usize..3)
     ) {
         let known: BTreeSet<i16> = labels.iter().copied().collect();
-        let method = ResampleMethod { order: SplineOrder::Linear, separate };
+        let method = ResampleMethod::by_slices(SplineOrder::Linear, separate);
         let found = resample_labels(labels.view(), Shape::new(to), &method).unwrap();
         prop_assert_eq!(found.dim(), (to[0], to[1], to[2]));
         prop_assert!(found.iter().all(|label| known.contains(label)));

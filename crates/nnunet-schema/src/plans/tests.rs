@@ -210,3 +210,14 @@ fn many_channels_are_written_in_the_order_of_their_numbers() {
         expected.iter().collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn resampling_functions_are_known_by_their_names() {
+    for function in ResamplingFunction::ALL {
+        assert_eq!(
+            ResamplingFunction::from_name(function.name()),
+            Some(function)
+        );
+    }
+    assert_eq!(ResamplingFunction::from_name("resample"), None);
+}
