@@ -1,29 +1,23 @@
-//! The arrays of a case as a Zarr v3 group.
+//! Writes the arrays of a case as a Zarr v3 group.
 
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use ndarray::{ArrayD, ArrayView, Dimension, Slice, Zip};
-use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode};
-use zarrs::array::{
-    Array, ArrayBuilder, ArrayShardedReadableExt, ArrayShardedReadableExtCache, ArraySubset,
-    CodecOptions, DataType, Element, ElementOwned, FillValue, data_type,
-};
+use zarrs::array::{ArrayBuilder, CodecOptions, DataType, Element, FillValue, data_type};
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::GroupBuilder;
-use zarrs::storage::ReadableStorageTraits;
 
 use super::{Precision, StoreHeader};
 use crate::{PreprocessError, PreprocessedCase};
 
 /// Chunks have at most so many voxels: small enough that a patch reads little that it does not
 /// need, large enough to compress.
-const CHUNK_VOXELS: usize = 1 << 16;
+const CHUNK_VOXELS: usize = 1 << 15;
 /// Files have at most so many voxels, unless a chunk has: a file is put together in memory, a few
 /// times over, and that is to be little beside the case.
 const FILE_VOXELS: usize = 1 << 21;
@@ -171,97 +165,12 @@ where
     Ok(())
 }
 
-/// A file of the array that should be there and is not: Zarr reads it as zeros.
-fn lost_file(array: &Array<FilesystemStore>) -> Result<Option<String>, String> {
-    let files: Vec<usize> = (array.chunk_grid_shape().iter())
-        .map(|n| *n as usize)
-        .collect();
-    for index in ndarray::indices(files) {
-        let index: Vec<u64> = to_u64(index.slice());
-        let key = array.chunk_key(&index);
-        if array.storage().size_key(&key).map_err(display)?.is_none() {
-            return Ok(Some(key.to_string()));
-        }
-    }
-    Ok(None)
-}
-
-fn display(error: impl Display) -> String {
+pub(super) fn display(error: impl Display) -> String {
     error.to_string()
 }
 
-fn to_u64(lengths: &[usize]) -> Vec<u64> {
+pub(super) fn to_u64(lengths: &[usize]) -> Vec<u64> {
     lengths.iter().map(|n| *n as u64).collect()
-}
-
-/// One array of a stored case, open for reading.
-pub(super) struct StoredArray {
-    array: Array<FilesystemStore>,
-    /// Keeps the positions of the chunks in the files.
-    positions: ArrayShardedReadableExtCache,
-}
-
-impl std::fmt::Debug for StoredArray {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredArray")
-            .field("shape", &self.array.shape())
-            .finish_non_exhaustive()
-    }
-}
-
-impl StoredArray {
-    pub(super) fn open(folder: &Path, name: &str) -> Result<Self, PreprocessError> {
-        let failed = |problem: String| PreprocessError::Array {
-            action: "read",
-            path: folder.join(name),
-            problem,
-        };
-        let store = FilesystemStore::new(folder).map_err(|e| failed(e.to_string()))?;
-        let array =
-            Array::open(Arc::new(store), &format!("/{name}")).map_err(|e| failed(e.to_string()))?;
-        if let Some(lost) = lost_file(&array).map_err(failed)? {
-            return Err(failed(format!(
-                "the file {lost} is gone; preprocess this case again"
-            )));
-        }
-        Ok(Self {
-            positions: ArrayShardedReadableExtCache::new(&array),
-            array,
-        })
-    }
-
-    /// Voxels along each axis, channels first if there are any.
-    pub(super) fn shape(&self) -> Vec<usize> {
-        self.array.shape().iter().map(|n| *n as usize).collect()
-    }
-
-    /// Reads intensities in whichever precision they are stored; see [`read`](Self::read).
-    pub(super) fn read_intensities(&self, region: CropBox) -> Result<ArrayD<f32>, String> {
-        if *self.array.data_type() != data_type::float16() {
-            return self.read::<f32>(region);
-        }
-        let half = self.read::<f16>(region)?;
-        let mut values = vec![0.0; half.len()];
-        let half_values = half.as_slice().ok_or("the values are not in order")?;
-        half_values.convert_to_f32_slice(&mut values);
-        ArrayD::from_shape_vec(half.shape(), values).map_err(display)
-    }
-
-    /// Reads a box, all channels; only the chunks that it touches are read.
-    pub(super) fn read<T: ElementOwned>(&self, region: CropBox) -> Result<ArrayD<T>, String> {
-        let mut ranges: Vec<std::ops::Range<u64>> =
-            self.array.shape().iter().map(|n| 0..*n).collect();
-        let bounds = region.low().into_iter().zip(region.high());
-        for (range, (low, high)) in ranges.iter_mut().rev().zip(bounds.rev()) {
-            *range = low as u64..high as u64;
-        }
-        // One thread: whoever reads patches does so on many threads already.
-        let options = CodecOptions::default().with_concurrent_target(1);
-        let subset = ArraySubset::new_with_ranges(&ranges);
-        self.array
-            .retrieve_array_subset_sharded_opt(&self.positions, &subset, &options)
-            .map_err(display)
-    }
 }
 
 #[cfg(test)]
@@ -271,9 +180,9 @@ mod tests {
     #[test]
     fn chunks_are_parts_of_the_patch_and_of_the_case() {
         let chunk = |patch, case| chunk_shape(Shape::new(patch), Shape::new(case));
-        assert_eq!(chunk([128; 3], [300; 3]), [32, 32, 64]);
-        assert_eq!(chunk([1, 512, 512], [30, 700, 400]), [1, 256, 200]);
-        assert_eq!(chunk([40, 56, 40], [36, 50, 35]), [36, 50, 35]);
+        assert_eq!(chunk([128; 3], [300; 3]), [32, 32, 32]);
+        assert_eq!(chunk([1, 512, 512], [30, 700, 400]), [1, 128, 200]);
+        assert_eq!(chunk([40, 56, 40], [36, 50, 35]), [36, 25, 35]);
     }
 
     #[test]

@@ -14,6 +14,8 @@
 
 mod arrays;
 mod header;
+mod packed;
+mod reading;
 mod stored;
 
 use std::fs;

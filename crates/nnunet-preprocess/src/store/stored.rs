@@ -4,7 +4,7 @@ use ndarray::{Array3, Array4, Ix3, Ix4};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 
-use super::arrays::StoredArray;
+use super::reading::StoredArray;
 use crate::{CaseProperties, PreprocessError};
 
 /// A preprocessed case on disk, open for reading boxes of it from any number of threads.

@@ -180,16 +180,28 @@ fn what_is_no_store_is_an_error() {
 }
 
 #[test]
-fn damaged_arrays_are_errors() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = CaseStore::create(folder.path(), header("v2")).unwrap();
-    store.write("one", &case()).unwrap();
-    let chunks = folder.path().join("one.zarr/data/c/0/0/0/0");
-    let bytes = fs::read(&chunks).unwrap();
-    fs::write(&chunks, &bytes[..bytes.len() / 2]).unwrap();
-    let stored = store.open_case("one").unwrap();
-    let error = stored.read_data(whole(&stored)).unwrap_err();
-    assert!(error.to_string().contains("one.zarr/data"), "{error}");
+fn damage_within_a_file_is_an_error_that_names_it() {
+    type Harm = fn(&mut Vec<u8>);
+    let harms: [(Harm, &str); 4] = [
+        (|bytes| bytes.truncate(10), "ends after 10 bytes"),
+        (|bytes| *bytes.last_mut().unwrap() ^= 1, "checksum"),
+        // The first byte is that of Blosc's version.
+        (|bytes| bytes[0] = 99, "preprocess this case again"),
+        (|bytes| bytes.clear(), "ends after 0 bytes"),
+    ];
+    for (harm, word) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CaseStore::create(folder.path(), header("v2")).unwrap();
+        store.write("case", &case()).unwrap();
+        let stored = store.open_case("case").unwrap();
+        let file = folder.path().join("case.zarr/data/c/0/0/0/0");
+        let mut bytes = fs::read(&file).unwrap();
+        harm(&mut bytes);
+        fs::write(&file, bytes).unwrap();
+        let error = stored.read_data(whole(&stored)).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+        assert!(error.contains(&file.display().to_string()), "{error}");
+    }
 }
 
 #[test]
