@@ -9,6 +9,8 @@
 //! In the file, tensors with the network's parameter names are its weights, tensors named
 //! `optimizer.…` are the optimiser's, and the entry `checkpoint` of the header's metadata is
 //! [`CheckpointMetadata`] as JSON.
+//!
+//! [`Checkpoint::open`] takes the Python program's `.pth` files as well.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,16 +20,17 @@ use std::path::{Path, PathBuf};
 
 use nnunet_schema::{SchemaError, python_json};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Tensor;
 
+pub use crate::metadata::{CheckpointMetadata, EpochRecord, FORMAT_VERSION, TrainingLog};
+use crate::python::PythonCheckpoint;
 use crate::weights::{self, LoadReport, OPTIMIZER_PREFIX, Strictness};
 use crate::{ModelError, UNet};
 
 const METADATA_KEY: &str = "checkpoint";
-/// The newest version of the metadata that this program reads, and the one that it writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// The momentum of a parameter is called this and its name among the optimiser's tensors.
+pub const MOMENTUM_PREFIX: &str = "momentum.";
 /// Headers above this are not ours: a network has some hundred tensors and a kilobyte per epoch.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -62,15 +65,41 @@ impl CheckpointKind {
         fold_folder.join(format!("checkpoint_{self}.safetensors"))
     }
 
+    /// `checkpoint_{kind}.pth` in a fold folder: the Python program's.
+    #[must_use]
+    pub fn python_path(self, fold_folder: &Path) -> PathBuf {
+        fold_folder.join(format!("checkpoint_{self}.pth"))
+    }
+
     /// The first of `wanted` that is in the folder.
     ///
     /// # Errors
     /// [`ModelError::NoCheckpoint`] if there is none of them.
     pub fn find(fold_folder: &Path, wanted: &[Self]) -> Result<(Self, PathBuf), ModelError> {
+        let kind = wanted.iter().find(|kind| kind.path(fold_folder).is_file());
+        let kind = kind.ok_or_else(|| Self::nothing(fold_folder, wanted))?;
+        Ok((*kind, kind.path(fold_folder)))
+    }
+
+    /// As [`Self::find`]; where a checkpoint of this project is missing, one of the Python
+    /// program will do.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_any(fold_folder: &Path, wanted: &[Self]) -> Result<(Self, PathBuf), ModelError> {
+        (wanted.iter())
+            .flat_map(|kind| {
+                [
+                    (*kind, kind.path(fold_folder)),
+                    (*kind, kind.python_path(fold_folder)),
+                ]
+            })
+            .find(|(_, path)| path.is_file())
+            .ok_or_else(|| Self::nothing(fold_folder, wanted))
+    }
+
+    fn nothing(fold_folder: &Path, wanted: &[Self]) -> ModelError {
         let here = |kind: &&Self| kind.path(fold_folder).is_file();
-        if let Some(kind) = wanted.iter().find(here) {
-            return Ok((*kind, kind.path(fold_folder)));
-        }
         let names = |kinds: Vec<&Self>| {
             let names: Vec<_> = (kinds.iter())
                 .map(|kind| format!("`checkpoint_{kind}.safetensors`"))
@@ -78,7 +107,7 @@ impl CheckpointKind {
             names.join(" or ")
         };
         let found = names(Self::RESUME_ORDER.iter().filter(here).collect());
-        Err(ModelError::NoCheckpoint {
+        ModelError::NoCheckpoint {
             folder: fold_folder.to_path_buf(),
             wanted: names(wanted.iter().collect()),
             found: if found.is_empty() {
@@ -86,72 +115,12 @@ impl CheckpointKind {
             } else {
                 found
             },
-        })
+        }
     }
 }
 
-/// One finished epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// Number of the epoch, from 0.
-    pub epoch: usize,
-    /// Learning rate during the epoch.
-    pub learning_rate: f64,
-    /// Mean loss over the training iterations.
-    pub train_loss: f64,
-    /// Mean loss over the validation iterations.
-    pub validation_loss: f64,
-    /// Dice of each foreground class or region over all validation patches as one volume;
-    /// `null` for a class that neither occurs nor is predicted.
-    pub dice_per_class: Vec<Option<f64>>,
-    /// Mean of those that have a value.
-    pub mean_dice: Option<f64>,
-    /// Moving average: 0.9 of the last one and 0.1 of [`Self::mean_dice`].
-    pub ema_dice: Option<f64>,
-    /// When the epoch began, seconds since 1970.
-    pub started: f64,
-    /// When it ended, seconds since 1970.
-    pub finished: f64,
-}
-
-/// All finished epochs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TrainingLog {
-    /// In order.
-    pub epochs: Vec<EpochRecord>,
-}
-
-/// Everything about a checkpoint but its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckpointMetadata {
-    /// Version of this structure: [`FORMAT_VERSION`].
-    pub format_version: u32,
-    /// The trainer, as it stands in the name of the model folder.
-    pub trainer_name: String,
-    /// The configuration of the plans, e.g. `3d_fullres`.
-    pub configuration: String,
-    /// The fold: a number, or `all`.
-    pub fold: String,
-    /// Number of finished epochs, which is the epoch that a resumed training begins with.
-    pub current_epoch: usize,
-    /// Spatial axes that the training mirrored, and so inference may: 0 is the first axis of
-    /// the network's input after batch and channel.
-    pub inference_allowed_mirroring_axes: Vec<usize>,
-    /// The highest moving average of the validation Dice so far.
-    pub best_ema: Option<f64>,
-    /// The finished epochs.
-    pub log: TrainingLog,
-    /// The settings of the training, for the record and to be compared on resume.
-    #[serde(default)]
-    pub training: Value,
-    /// Everything else, untouched.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
 impl CheckpointMetadata {
-    /// Reads the metadata of a checkpoint, and none of its tensors.
+    /// Reads the metadata of a checkpoint, of the Python program's too, and none of its tensors.
     ///
     /// # Errors
     /// [`ModelError::File`] if the file is no checkpoint.
@@ -164,6 +133,9 @@ impl CheckpointMetadata {
             })
         };
         let mut file = File::open(path).map_err(io)?;
+        if is_zip(path)? {
+            return PythonCheckpoint::open(path)?.metadata().to_checkpoint(path);
+        }
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
         let length = u64::from_le_bytes(length);
@@ -180,38 +152,40 @@ impl CheckpointMetadata {
         let text = header.get("__metadata__").and_then(|m| m.get(METADATA_KEY));
         Self::parse(path, text.and_then(Value::as_str))
     }
-
-    fn parse(path: &Path, text: Option<&str>) -> Result<Self, ModelError> {
-        let text = text
-            .ok_or_else(|| ModelError::file(path, "it holds weights but no checkpoint metadata"))?;
-        let metadata: Self = python_json::parse(text).map_err(|(place, message)| {
-            ModelError::file(path, format!("its metadata at `{place}`: {message}"))
-        })?;
-        if metadata.format_version > FORMAT_VERSION {
-            return Err(ModelError::file(
-                path,
-                format!(
-                    "its format version is {}, this program reads up to {FORMAT_VERSION}",
-                    metadata.format_version
-                ),
-            ));
-        }
-        Ok(metadata)
-    }
 }
 
-/// A checkpoint read into memory.
+/// Whether a file is a zip archive, as the Python program's checkpoints are.
+fn is_zip(path: &Path) -> Result<bool, ModelError> {
+    let mut start = [0; 4];
+    let found = File::open(path).and_then(|mut file| file.read(&mut start));
+    let length = found.map_err(|source| {
+        ModelError::Schema(SchemaError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        })
+    })?;
+    Ok(length == start.len() && start == *b"PK\x03\x04")
+}
+
+/// A checkpoint of this project or of the Python program, open for reading.
 pub struct Checkpoint {
     path: PathBuf,
-    bytes: Vec<u8>,
+    contents: Contents,
     metadata: CheckpointMetadata,
+}
+
+enum Contents {
+    /// A file of this project, whole.
+    Own(Vec<u8>),
+    /// A file of the Python program.
+    Python(Box<PythonCheckpoint>),
 }
 
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Checkpoint")
             .field("path", &self.path)
-            .field("bytes", &self.bytes.len())
             .field("epoch", &self.metadata.current_epoch)
             .finish_non_exhaustive()
     }
@@ -234,7 +208,7 @@ impl Checkpoint {
         let path = kind.path(fold_folder);
         let text = python_json::to_text(metadata)
             .map_err(|error| ModelError::file(&path, error.to_string()))?;
-        let weights = (network.parameters().iter()).map(|(name, t)| (name.to_owned(), t));
+        let weights = (network.tensors()).map(|(name, t)| (name.to_owned(), t));
         let state = (optimizer.iter()).map(|(n, t)| (format!("{OPTIMIZER_PREFIX}{n}"), *t));
         let texts = HashMap::from([(METADATA_KEY.to_owned(), text)]);
         weights::write(&path, weights.chain(state).collect(), Some(texts))?;
@@ -263,11 +237,19 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Reads a checkpoint.
+    /// Opens a checkpoint, whatever the ending of its name.
     ///
     /// # Errors
     /// [`ModelError::File`] if the file is not one.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        if is_zip(path)? {
+            let checkpoint = PythonCheckpoint::open(path)?;
+            return Ok(Self {
+                path: path.to_path_buf(),
+                metadata: checkpoint.metadata().to_checkpoint(path)?,
+                contents: Contents::Python(Box::new(checkpoint)),
+            });
+        }
         let bytes = weights::read_bytes(path)?;
         weights::parse(path, &bytes)?;
         let (_, header) = SafeTensors::read_metadata(&bytes)
@@ -276,7 +258,7 @@ impl Checkpoint {
         let metadata = CheckpointMetadata::parse(path, text.map(String::as_str))?;
         Ok(Self {
             path: path.to_path_buf(),
-            bytes,
+            contents: Contents::Own(bytes),
             metadata,
         })
     }
@@ -298,16 +280,33 @@ impl Checkpoint {
     /// # Errors
     /// [`ModelError::Weights`] if they don't fit it.
     pub fn load_into(&self, network: &mut UNet) -> Result<LoadReport, ModelError> {
-        let file = weights::parse(&self.path, &self.bytes)?;
-        network.load_from(&self.path, &file, Strictness::Exact)
+        match &self.contents {
+            Contents::Own(bytes) => {
+                let file = weights::parse(&self.path, bytes)?;
+                network.load_from(&self.path, file.iter(), Strictness::Exact)
+            }
+            Contents::Python(checkpoint) => checkpoint.load_into(network, Strictness::Exact),
+        }
     }
 
-    /// The tensors of the optimiser, on the processor, by the names that they were saved under.
+    /// The tensors of the optimiser, on the processor, by the names that they were saved under;
+    /// of a checkpoint of the Python program the momenta, called [`MOMENTUM_PREFIX`] and the name
+    /// of the parameter.
     ///
     /// # Errors
-    /// [`ModelError::File`] for a tensor of a type that no optimiser saves.
+    /// [`ModelError::File`] for a tensor of a type that no optimiser saves, and as
+    /// [`PythonCheckpoint::momentum`].
     pub fn optimizer(&self) -> Result<HashMap<String, Tensor>, ModelError> {
-        let file = weights::parse(&self.path, &self.bytes)?;
+        let bytes = match &self.contents {
+            Contents::Own(bytes) => bytes,
+            Contents::Python(checkpoint) => {
+                let spec = checkpoint.metadata().network_spec(&self.path)?;
+                let momenta = checkpoint.momentum(&spec)?.unwrap_or_default().into_iter();
+                let named = momenta.map(|(name, t)| (format!("{MOMENTUM_PREFIX}{name}"), t));
+                return Ok(named.collect());
+            }
+        };
+        let file = weights::parse(&self.path, bytes)?;
         (file.iter())
             .filter_map(|(name, view)| Some((name.strip_prefix(OPTIMIZER_PREFIX)?, view)))
             .map(|(name, view)| {

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use nnunet_schema::SchemaError;
 
-use crate::weights::LoadReport;
+use crate::report::LoadReport;
+use crate::table::StageTable;
 
 /// What can go wrong while a network is built, run, saved or loaded.
 #[derive(Debug, thiserror::Error)]
@@ -19,20 +20,24 @@ pub enum ModelError {
         expected: &'static str,
     },
     /// The plans contradict themselves, or describe a network that cannot exist.
-    #[error("the plans' `{key}` {problem}")]
+    #[error("the plans' `{key}` {problem}{stages}")]
     Architecture {
         /// The key of the plans, e.g. `kernel_sizes`.
         key: &'static str,
         /// What was found and what was expected.
         problem: String,
+        /// The stages as planned.
+        stages: StageTable,
     },
     /// An input that the network cannot process.
-    #[error("network input of shape {found:?} is not usable: {problem}")]
+    #[error("network input of shape {found:?} is not usable: {problem}{stages}")]
     Input {
         /// The shape of the input.
         found: Vec<i64>,
         /// What was expected.
         problem: String,
+        /// The stages of the network.
+        stages: StageTable,
     },
     /// A device that is not there, or a text that names none.
     #[error("device `{asked}`: {problem}")]
@@ -81,6 +86,7 @@ impl ModelError {
         Self::Architecture {
             key,
             problem: problem.into(),
+            stages: StageTable::default(),
         }
     }
 

@@ -4,131 +4,30 @@
 use nnunet_schema::Configuration;
 use tch::{Device, Tensor};
 
-use crate::blocks::{Bias, Conv, ConvStack, Declarations, ResidualBlock};
+use crate::ModelError;
+use crate::blocks::{Mode, State};
+use crate::buffers::Buffers;
 use crate::initialise;
-use crate::parameters::{ParameterSpec, Parameters};
-use crate::spec::{EncoderKind, NetworkSpec};
-use crate::{ModelError, spec};
-
-/// One stage of the encoder.
-#[derive(Debug)]
-enum EncoderStage {
-    Plain(ConvStack),
-    Residual(Vec<ResidualBlock>),
-}
-
-impl EncoderStage {
-    fn forward(&self, x: &Tensor, p: &Parameters) -> Result<Tensor, ModelError> {
-        match self {
-            Self::Plain(stack) => stack.forward(x, p),
-            Self::Residual(blocks) => {
-                (blocks.iter()).try_fold(x.shallow_clone(), |x, block| block.forward(&x, p))
-            }
-        }
-    }
-}
-
-/// The layers of a network without their weights.
-#[derive(Debug)]
-pub(crate) struct Topology {
-    stem: Option<ConvStack>,
-    /// Full resolution first.
-    encoder: Vec<EncoderStage>,
-    /// Deepest first, as the next two.
-    decoder: Vec<ConvStack>,
-    upsampling: Vec<Conv>,
-    outputs: Vec<Conv>,
-}
+use crate::parameters::Parameters;
+use crate::spec::NetworkSpec;
+use crate::table::StageTable;
+use crate::topology::Topology;
 
 impl Topology {
-    /// The layers of `spec` and their parameters, in the order of nnU-Net v2's module.
-    pub(crate) fn new(spec: &NetworkSpec) -> (Self, Vec<ParameterSpec>) {
-        let mut d = Declarations::default();
-        let ones = vec![1; spec.axes()];
-        let mut features = spec.channels;
-        let stem = match (spec.encoder, spec.stages.first()) {
-            (EncoderKind::Residual, Some(first)) => {
-                let wide = (features, first.features);
-                features = first.features;
-                let geometry = (first.kernel.as_slice(), ones.as_slice());
-                Some(ConvStack::new(
-                    &mut d,
-                    "encoder.stem",
-                    spec,
-                    wide,
-                    geometry,
-                    1,
-                ))
-            }
-            _ => None,
-        };
-        let mut encoder = Vec::new();
-        for (i, stage) in spec.stages.iter().enumerate() {
-            encoder.push(match spec.encoder {
-                EncoderKind::Plain => EncoderStage::Plain(ConvStack::new(
-                    &mut d,
-                    &format!("encoder.stages.{i}.0"),
-                    spec,
-                    (features, stage.features),
-                    (&stage.kernel, &stage.stride),
-                    stage.blocks,
-                )),
-                EncoderKind::Residual => EncoderStage::Residual(ResidualBlock::stage(
-                    &mut d,
-                    &format!("encoder.stages.{i}"),
-                    spec,
-                    features,
-                    stage,
-                )),
-            });
-            features = stage.features;
-        }
-        // Pairs of a level and the one below it, deepest first.
-        let levels: Vec<(&spec::StageSpec, &spec::StageSpec)> =
-            (spec.stages.iter().zip(spec.stages.iter().skip(1)))
-                .rev()
-                .collect();
-        let decoder = (levels.iter().zip(&spec.decoder_convolutions).enumerate())
-            .map(|(s, ((level, _), count))| {
-                let name = format!("decoder.stages.{s}");
-                let wide = (level.features.saturating_mul(2), level.features);
-                ConvStack::new(&mut d, &name, spec, wide, (&level.kernel, &ones), *count)
-            })
-            .collect();
-        let bias = Bias::from(spec.bias);
-        let upsampling = (levels.iter().enumerate())
-            .map(|(s, (level, below))| {
-                let name = format!("decoder.transpconvs.{s}");
-                let wide = (below.features, level.features);
-                Conv::transposed(&mut d, &name, wide, &below.stride, bias)
-            })
-            .collect();
-        let outputs = (levels.iter().enumerate())
-            .map(|(s, (level, _))| {
-                let name = format!("decoder.seg_layers.{s}");
-                let wide = (level.features, spec.heads);
-                Conv::new(&mut d, &name, wide, &ones, &ones, Bias::Added)
-            })
-            .collect();
-        let topology = Self {
-            stem,
-            encoder,
-            decoder,
-            upsampling,
-            outputs,
-        };
-        (topology, d.specs)
-    }
-
     /// The `count` highest-resolution outputs, highest first.
-    fn forward(&self, x: &Tensor, p: &Parameters, count: usize) -> Result<Vec<Tensor>, ModelError> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        state: State<'_>,
+        count: usize,
+    ) -> Result<Vec<Tensor>, ModelError> {
         let mut x = match &self.stem {
-            Some(stem) => stem.forward(x, p)?,
+            Some(stem) => stem.forward(x, state)?,
             None => x.shallow_clone(),
         };
         let mut skips = Vec::with_capacity(self.encoder.len());
         for stage in &self.encoder {
-            x = stage.forward(&x, p)?;
+            x = stage.forward(&x, state)?;
             skips.push(x.shallow_clone());
         }
         // The bottleneck is where the decoder starts, not a skip.
@@ -137,15 +36,15 @@ impl Topology {
         let mut outputs = Vec::with_capacity(count);
         let decoder = (self.upsampling.iter().zip(&self.decoder)).zip(&self.outputs);
         for (s, ((upsampling, stack), output)) in decoder.enumerate() {
-            let up = upsampling.forward(&x, p)?;
+            let up = upsampling.forward(&x, state)?;
             // Popped, so that without gradients a skip is freed as soon as it is used.
             let joined = match skips.pop() {
                 Some(skip) => Tensor::f_cat(&[up, skip], 1)?,
                 None => up,
             };
-            x = stack.forward(&joined, p)?;
+            x = stack.forward(&joined, state)?;
             if s >= first_wanted {
-                outputs.push(output.forward(&x, p)?);
+                outputs.push(output.forward(&x, state)?);
             }
         }
         outputs.reverse();
@@ -164,6 +63,8 @@ pub struct UNet {
     spec: NetworkSpec,
     topology: Topology,
     parameters: Parameters,
+    buffers: Buffers,
+    mode: Mode,
     device: Device,
 }
 
@@ -190,9 +91,11 @@ impl UNet {
     /// # Errors
     /// [`ModelError::Torch`] if memory does not suffice.
     pub fn zeros(spec: NetworkSpec, device: Device) -> Result<Self, ModelError> {
-        let (topology, parameters) = Topology::new(&spec);
+        let (topology, tensors) = Topology::new(&spec);
         Ok(Self {
-            parameters: Parameters::zeros(parameters, device)?,
+            parameters: Parameters::zeros(tensors.parameters, device)?,
+            buffers: Buffers::fresh(tensors.buffers, device)?,
+            mode: Mode::default(),
             spec,
             topology,
             device,
@@ -206,7 +109,21 @@ impl UNet {
     /// # Errors
     /// [`ModelError::Torch`] if memory does not suffice.
     pub fn initialise(&mut self, seed: u64) -> Result<(), ModelError> {
+        self.buffers.reset()?;
         initialise::draw(&self.parameters, seed)
+    }
+
+    /// Whether batch norms use the statistics of the batch or the running ones; a network with
+    /// instance norms is the same in both. New networks are in [`Mode::Training`], which
+    /// without gradients is [`Mode::Evaluation`].
+    pub const fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// The mode that [`Self::set_mode`] set.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// What the network looks like.
@@ -219,6 +136,17 @@ impl UNet {
     #[must_use]
     pub const fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// Its running statistics, of which only networks with batch norms have some.
+    #[must_use]
+    pub const fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// All tensors that are saved, by name: parameters, then buffers.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.parameters.iter().chain(self.buffers.iter())
     }
 
     /// Where its weights are, and its inputs must be.
@@ -263,7 +191,12 @@ impl UNet {
     /// As [`Self::forward`].
     pub fn forward_outputs(&self, input: &Tensor, count: usize) -> Result<Vec<Tensor>, ModelError> {
         self.check_input(&input.size())?;
-        self.topology.forward(input, &self.parameters, count)
+        let state = State {
+            parameters: &self.parameters,
+            buffers: &self.buffers,
+            mode: self.mode,
+        };
+        self.topology.forward(input, state, count)
     }
 
     fn check_input(&self, found: &[i64]) -> Result<(), ModelError> {
@@ -287,6 +220,7 @@ impl UNet {
                 "expected (batch, {}, …) with edges that are multiples of {multiples:?}",
                 self.spec.channels
             ),
+            stages: StageTable::of_network(&self.spec),
         })
     }
 }

@@ -127,6 +127,36 @@ fn outputs_for_other_classes_can_be_left_out() {
 }
 
 #[test]
+fn of_a_similar_network_the_matching_weights_can_be_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.safetensors");
+    let donor = small_network();
+    donor.save_weights(&path).unwrap();
+    // One more convolution in the first stage, other classes, two channels.
+    let mut arguments = small_arguments(4);
+    arguments["n_conv_per_stage"] = json!([3, 2, 2]);
+    let similar = configuration("PlainConvUNet", &arguments, &[8, 16, 16]);
+    let mut network = UNet::new(&similar, 2, 7, Device::Cpu).unwrap();
+    let report = network.load_weights(&path, Strictness::Matching).unwrap();
+    assert_eq!(report.missing.len(), 4);
+    assert_eq!(report.mismatched.len(), 1 + 2 * 2);
+    assert_eq!(report.applied.len() + 9, network.parameters().len());
+    let name = "encoder.stages.1.0.convs.0.conv.weight";
+    let (ours, theirs) = (network.parameters().get(name), donor.parameters().get(name));
+    assert_eq!(largest_difference(ours.unwrap(), theirs.unwrap()), 0.0);
+
+    let wide = configuration("PlainConvUNet", &small_arguments(6), &[8, 16, 16]);
+    let mut network = UNet::new(&wide, 2, 7, Device::Cpu).unwrap();
+    let error = network
+        .load_weights(&path, Strictness::Matching)
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with(&path.display().to_string()),
+        "{error}"
+    );
+}
+
+#[test]
 fn files_that_are_no_checkpoints_are_errors_that_name_them() {
     let dir = tempfile::tempdir().unwrap();
     let network = small_network();

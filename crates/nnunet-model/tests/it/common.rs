@@ -10,11 +10,16 @@ use serde_json::{Value, json};
 
 /// The folder of network fixtures, if this machine has it.
 pub(crate) fn fixtures(test: &str) -> Option<PathBuf> {
+    shared("network", test)
+}
+
+/// A folder of fixtures, if this machine has it.
+pub(crate) fn shared(kind: &str, test: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("NNUNET_SHARED").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
         PathBuf::from,
     );
-    let folder = shared.join("fixtures/network");
+    let folder = shared.join("fixtures").join(kind);
     if folder.is_dir() {
         return Some(folder);
     }

@@ -4,5 +4,8 @@
 
 mod checkpoints;
 mod common;
+mod infos;
 mod networks;
+mod python;
 mod specs;
+mod with_python;

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use nnunet_model::{Device, Strictness, Tensor, UNet};
+use nnunet_model::{Device, Mode, Strictness, Tensor, UNet};
+use serde_json::json;
 use tch::Kind;
 
-use crate::common::{fixture_spec, fixtures, index, largest_difference, npy, small_network};
+use crate::common::{
+    configuration, fixture_spec, fixtures, index, largest_difference, npy, small_arguments,
+    small_network,
+};
 
 const NAMES: [&str; 4] = ["plain2d", "plain3d_aniso", "plain3d_iso", "resenc3d"];
 const TOLERANCE: f64 = 1e-4;
@@ -99,6 +103,33 @@ fn fresh_weights_have_the_spread_of_kaiming_and_depend_on_the_seed_alone() {
 }
 
 #[test]
+fn residual_blocks_begin_as_their_skips() {
+    let mut arguments = small_arguments(4);
+    arguments["n_blocks_per_stage"] = json!([1, 2, 2]);
+    let plans = configuration("ResidualEncoderUNet", &arguments, &[8, 16, 16]);
+    let network = UNet::new(&plans, 1, 3, Device::Cpu).unwrap();
+    let mut seconds = 0;
+    for (name, tensor) in network.parameters().iter() {
+        let expected = match name {
+            _ if name.ends_with("conv2.norm.weight") => 0.0,
+            _ if name.ends_with("norm.weight") => 1.0,
+            _ if name.ends_with("bias") => 0.0,
+            _ => continue,
+        };
+        seconds += usize::from(name.ends_with("conv2.norm.weight"));
+        assert_eq!(tensor.min().double_value(&[]), expected, "{name}");
+        assert_eq!(tensor.max().double_value(&[]), expected, "{name}");
+    }
+    assert_eq!(seconds, 5);
+    // Channels change where the stride does; the pooling comes first.
+    let skip = |stage: usize, position: usize| {
+        let name = format!("encoder.stages.{stage}.blocks.0.skip.{position}.conv.weight");
+        network.parameters().get(&name).is_some()
+    };
+    assert!(skip(1, 1) && skip(2, 1) && !skip(0, 0) && !skip(1, 0));
+}
+
+#[test]
 fn only_the_outputs_asked_for_are_computed() {
     let network = small_network();
     let x = Tensor::ones([1, 1, 8, 16, 16], (Kind::Float, Device::Cpu));
@@ -149,9 +180,48 @@ fn parameters_are_views_of_one_tensor_and_do_not_overlap() {
 }
 
 #[test]
+fn batch_norm_learns_its_statistics_in_training_alone_and_they_are_saved() {
+    let mut arguments = small_arguments(4);
+    arguments["norm_op"] = json!("torch.nn.modules.batchnorm.BatchNorm3d");
+    let plans = configuration("PlainConvUNet", &arguments, &[8, 16, 16]);
+    let mut network = UNet::new(&plans, 1, 3, Device::Cpu).unwrap();
+    assert_eq!(network.buffers().len(), 3 * 10);
+    let name = "encoder.stages.0.0.convs.0.norm.running_var";
+    let variance = |network: &UNet| network.buffers().get(name).unwrap().copy();
+    let fresh = variance(&network);
+    assert_eq!(fresh.mean(Kind::Float).double_value(&[]), 1.0);
+
+    let x = Tensor::randn([2, 1, 8, 16, 16], (Kind::Float, Device::Cpu)) * 5.0;
+    let before = network.infer(&x).unwrap();
+    network.set_mode(Mode::Evaluation);
+    let _ = network.forward(&x).unwrap();
+    assert_eq!(largest_difference(&variance(&network), &fresh), 0.0);
+    network.set_mode(Mode::Training);
+    let _ = network.forward(&x).unwrap();
+    assert!(largest_difference(&variance(&network), &fresh) > 0.0);
+    let after = network.infer(&x).unwrap();
+    assert!(largest_difference(&before, &after) > 0.0);
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.safetensors");
+    network.save_weights(&path).unwrap();
+    let mut other = UNet::new(&plans, 1, 3, Device::Cpu).unwrap();
+    let report = other.load_weights(&path, Strictness::Exact).unwrap();
+    assert_eq!(report.applied.len(), other.tensors().count());
+    assert_eq!(largest_difference(&other.infer(&x).unwrap(), &after), 0.0);
+    let counter = other
+        .buffers()
+        .get("encoder.stages.0.0.convs.0.norm.num_batches_tracked");
+    assert_eq!(counter.unwrap().int64_value(&[]), 1);
+    other.initialise(0).unwrap();
+    assert_eq!(largest_difference(&variance(&other), &fresh), 0.0);
+}
+
+#[test]
 fn values_of_public_types_move_between_threads() {
     fn send<T: Send>() {}
     send::<UNet>();
     send::<nnunet_model::Checkpoint>();
+    send::<nnunet_model::PythonCheckpoint>();
     send::<nnunet_model::ModelError>();
 }

@@ -1,6 +1,6 @@
 //! Plans that describe no buildable network are refused before anything is allocated.
 
-use nnunet_model::{Device, ModelError, NetworkSpec, UNet};
+use nnunet_model::{Device, ModelError, NetworkSpec, NormKind, UNet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -34,7 +34,8 @@ fn contradictions_name_the_key() {
         ("n_conv_per_stage_decoder", json!([2])),
         ("n_conv_per_stage_decoder", json!([2, 0])),
         ("conv_op", json!("torch.nn.Conv2d")),
-        ("norm_op", json!("torch.nn.BatchNorm3d")),
+        ("norm_op", json!("torch.nn.BatchNorm2d")),
+        ("norm_op", json!("torch.nn.GroupNorm")),
         ("norm_op", json!(null)),
         ("norm_op_kwargs", json!({"affine": false})),
         ("norm_op_kwargs", json!({"affine": true, "eps": -1.0})),
@@ -47,6 +48,60 @@ fn contradictions_name_the_key() {
             _ => arguments[key] = value.clone(),
         });
         assert!(error.contains(key), "{key} = {value}: {error}");
+    }
+}
+
+#[test]
+fn contradictions_show_the_stages_as_planned() {
+    let error = refused(|arguments| {
+        arguments["strides"] = json!([[1, 1, 1], [1, 2, 2]]);
+        arguments["features_per_stage"] = json!([4, 80, 16]);
+    });
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines[0], "the plans' `strides` has 2 entries, expected 3");
+    assert_eq!(lines[1], "stage  features  kernel  stride  convolutions");
+    assert_eq!(lines[3], "1            80   3×3×3   1×2×2             2");
+    assert_eq!(lines[4], "2            16   3×3×3       –             2");
+}
+
+#[test]
+fn arguments_that_change_the_network_are_not_overlooked() {
+    for (key, value) in [
+        ("nonlin_first", json!(true)),
+        ("stem_channels", json!(8)),
+        ("squeeze_excitation", json!(true)),
+        ("stochastic_depth_p", json!(0.2)),
+    ] {
+        let error = refused(|arguments| arguments[key] = value.clone());
+        assert!(error.contains(key), "{error}");
+    }
+    let mut arguments = small_arguments(4);
+    arguments["stochastic_depth_p"] = json!(0.0);
+    arguments["stem_channels"] = json!(null);
+    let plain = configuration("PlainConvUNet", &arguments, &[8, 16, 16]);
+    assert!(NetworkSpec::new(&plain, 1, 2).is_ok());
+}
+
+#[test]
+fn batch_norm_is_read_with_its_momentum() {
+    let norm = |kwargs: Value| {
+        let mut arguments = small_arguments(4);
+        arguments["norm_op"] = json!("torch.nn.modules.batchnorm.BatchNorm3d");
+        arguments["norm_op_kwargs"] = kwargs;
+        let plain = configuration("PlainConvUNet", &arguments, &[8, 16, 16]);
+        NetworkSpec::new(&plain, 1, 2).map(|spec| spec.norm())
+    };
+    let found = norm(json!({"eps": 1e-5, "affine": true})).unwrap();
+    assert_eq!(found, NormKind::Batch { momentum: 0.1 });
+    let found = norm(json!({"momentum": 0.5})).unwrap();
+    assert_eq!(found, NormKind::Batch { momentum: 0.5 });
+    for kwargs in [
+        json!({"momentum": null}),
+        json!({"momentum": 2}),
+        json!({"track_running_stats": false}),
+        json!({"affine": false}),
+    ] {
+        assert!(norm(kwargs.clone()).is_err(), "{kwargs}");
     }
 }
 
