@@ -1,7 +1,7 @@
 //! Makes a phantom and draws it with its labels: no dataset, no network.
 #![allow(clippy::print_stdout)] // an example shows what it found
 
-use nnunet::evaluate::overlay::{self, Overlay, OverlayOptions};
+use nnunet::draw::overlay::{self, Overlay, OverlayOptions};
 use nnunet::phantom::{Phantom, PhantomConfig, PhantomDataset};
 
 fn main() -> anyhow::Result<()> {

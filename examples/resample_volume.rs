@@ -147,7 +147,9 @@ fn shape_of<T>(array: &Array3<T>) -> Shape {
 }
 
 fn report(what: &str, from: Shape, to: Shape, method: &ResampleMethod, start: Instant) {
-    let apart = method.separate.map(|apart| format!(", axis {} apart", apart.axis));
+    let apart = method
+        .separate
+        .map(|apart| format!(", axis {} apart", apart.axis));
     println!(
         "{what}: {from} to {to} voxels in {:.3} s ({:?}{})",
         start.elapsed().as_secs_f64(),

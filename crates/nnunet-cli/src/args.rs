@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Split(SplitArgs),
     /// Crop, resample and normalise all cases for a configuration
     Preprocess(PreprocessArgs),
+    /// Draw patches of a case as training sees them: as they are and augmented
+    PreviewAugmentation(PreviewArgs),
     /// Train one configuration on one fold, then validate it on the held-out cases
     Train(TrainArgs),
     /// Segment new images with a trained model
@@ -222,6 +224,42 @@ pub(crate) struct PreprocessArgs {
     /// Store intensities in half precision: three significant digits in half the space
     #[arg(long)]
     pub(crate) half: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PreviewArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    /// Configuration, e.g. `3d_fullres`; it must be preprocessed
+    pub(crate) configuration: String,
+    #[command(flatten)]
+    pub(crate) plans: PlansName,
+    /// The picture, a PNG file
+    #[arg(
+        short = 'o',
+        long,
+        default_value = "augmentation.png",
+        value_name = "FILE"
+    )]
+    pub(crate) output: PathBuf,
+    /// The case (default: the first)
+    #[arg(long, value_name = "CASE")]
+    pub(crate) case: Option<String>,
+    /// Channel of the image, counted from 0
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) channel: usize,
+    /// Patches, a row each; the last third of them holds foreground for sure
+    #[arg(long, default_value = "4", value_name = "N")]
+    pub(crate) patches: NonZeroUsize,
+    /// Augmented versions of each patch
+    #[arg(long, default_value = "5", value_name = "N")]
+    pub(crate) versions: NonZeroUsize,
+    /// Seed of patches and versions
+    #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Write what was drawn for each version, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) draws: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

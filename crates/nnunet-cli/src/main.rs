@@ -55,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Plan(args) => commands::plan::run(&context, &args),
         Command::Split(args) => commands::split::run(&context, &args),
         Command::Preprocess(args) => commands::preprocess::run(&context, &args),
+        Command::PreviewAugmentation(args) => commands::preview::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Predict(args) => commands::predict::run(&context, &args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),

@@ -143,12 +143,6 @@ pub enum EvaluateError {
         /// Why.
         reason: String,
     },
-    /// A picture cannot be drawn from these arguments.
-    #[error("cannot draw the overlay: {problem}")]
-    Overlay {
-        /// What was found and what was expected.
-        problem: String,
-    },
 }
 
 fn list(failures: &[EvaluateError]) -> String {

@@ -1,5 +1,5 @@
 //! How well predictions agree with references: voxel overlap of labels and regions, summaries
-//! of cases and folds, the choice of the best configuration, and pictures to look at.
+//! of cases and folds, and the choice of the best configuration.
 //!
 //! The numbers and the document are those of nnU-Net v2's `summary.json`, in the paper
 //! (arXiv 1904.08128) the Dice score that decides between the configurations (Online Methods,
@@ -8,8 +8,7 @@
 //! * [`evaluate_folder`] compares two folders, [`evaluate_case`] two label maps;
 //! * [`Confusion`] counts voxels in one pass, [`Overlap`] and [`Tally`] add counts up;
 //! * [`summarise`] takes means over cases, [`merge`] joins the folds of a cross-validation;
-//! * [`select::best_configuration`] picks a model;
-//! * [`overlay`] draws label maps onto a slice of the image.
+//! * [`select::best_configuration`] picks a model.
 #![forbid(unsafe_code)]
 
 mod case;
@@ -18,7 +17,6 @@ mod confusion;
 mod error;
 mod folder;
 mod overlap;
-pub mod overlay;
 pub mod select;
 mod summarise;
 

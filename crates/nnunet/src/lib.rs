@@ -8,6 +8,7 @@
 pub mod pipeline;
 
 pub use nnunet_augment as augment;
+pub use nnunet_draw as draw;
 pub use nnunet_evaluate as evaluate;
 pub use nnunet_fingerprint as fingerprint;
 pub use nnunet_image as image;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use nnunet::evaluate::overlay::{self, Overlay, OverlayOptions};
+use nnunet::draw::overlay::{self, Overlay, OverlayOptions};
 use nnunet::evaluate::{EvaluateOptions, evaluate_folder};
 use nnunet::fingerprint::IntensitySampling;
 use nnunet::image::find_cases;

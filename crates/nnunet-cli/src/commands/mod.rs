@@ -7,6 +7,7 @@ pub(crate) mod fingerprint;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod preprocess;
+pub(crate) mod preview;
 pub(crate) mod split;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -7,4 +7,5 @@ mod commands;
 mod msd;
 mod plan;
 mod preprocess;
+mod preview;
 mod program;

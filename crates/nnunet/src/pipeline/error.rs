@@ -31,6 +31,29 @@ pub enum PipelineError {
         /// Cases in all.
         total: usize,
     },
+    /// A case that is not among the preprocessed ones.
+    #[error(
+        "{}: there is no case `{asked}` among the {cases} that are preprocessed",
+        folder.display()
+    )]
+    NoCase {
+        /// The preprocessed cases.
+        folder: PathBuf,
+        /// The case that was asked for.
+        asked: String,
+        /// Number of cases that are there.
+        cases: usize,
+    },
+    /// A channel that a case does not have.
+    #[error("case `{case}` has {channels} channels, counted from 0: there is no channel {asked}")]
+    NoChannel {
+        /// The case.
+        case: String,
+        /// The channel that was asked for.
+        asked: usize,
+        /// Channels of the case.
+        channels: usize,
+    },
     /// A document.
     #[error(transparent)]
     Schema(#[from] nnunet_schema::SchemaError),
@@ -58,6 +81,9 @@ pub enum PipelineError {
     /// Prediction.
     #[error(transparent)]
     Infer(#[from] nnunet_infer::InferError),
+    /// Drawing.
+    #[error(transparent)]
+    Draw(#[from] nnunet_draw::DrawError),
     /// Evaluation.
     #[error(transparent)]
     Evaluate(#[from] nnunet_evaluate::EvaluateError),

@@ -3,6 +3,7 @@
 
 mod error;
 mod prepare;
+mod preview;
 mod select;
 mod train;
 
@@ -14,6 +15,7 @@ use nnunet_schema::{DatasetId, Layout, NoProgress, Progress};
 
 pub use error::PipelineError;
 pub use prepare::{Existing, PlanRequest};
+pub use preview::{Preview, PreviewRequest};
 pub use select::Contest;
 pub use train::{TRAINER, TrainOutcome, TrainRequest};
 

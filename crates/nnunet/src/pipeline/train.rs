@@ -289,7 +289,7 @@ impl Pipeline {
 }
 
 /// The augmentation that belongs to the rules that the plans follow.
-fn augmentation(plans: &Plans) -> Augmentation {
+pub(super) fn augmentation(plans: &Plans) -> Augmentation {
     match plans.rule_set() {
         RuleSet::Paper => Augmentation::paper(),
         _ => Augmentation::v2(),

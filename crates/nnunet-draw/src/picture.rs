@@ -3,11 +3,11 @@ use std::path::Path;
 
 use nnunet_schema::atomic;
 
-use super::font::glyph;
-use crate::EvaluateError;
+use crate::DrawError;
+use crate::font::glyph;
 
 /// Red, green, blue.
-pub(super) type Colour = [u8; 3];
+pub type Colour = [u8; 3];
 
 /// A picture in memory, 8 bits each of red, green and blue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    pub(super) fn new(width: usize, height: usize, colour: Colour) -> Self {
+    pub(crate) fn new(width: usize, height: usize, colour: Colour) -> Self {
         Self {
             width,
             pixels: vec![colour; width * height],
@@ -45,9 +45,9 @@ impl Picture {
     /// The picture as a PNG file in memory.
     ///
     /// # Errors
-    /// [`EvaluateError::Overlay`] if the encoder refuses it, which it does for sides of 2³¹.
-    pub fn to_png(&self) -> Result<Vec<u8>, EvaluateError> {
-        self.encode().map_err(|error| EvaluateError::Overlay {
+    /// [`DrawError::Arguments`] if the encoder refuses it, which it does for sides of 2³¹.
+    pub fn to_png(&self) -> Result<Vec<u8>, DrawError> {
+        self.encode().map_err(|error| DrawError::Arguments {
             problem: error.to_string(),
         })
     }
@@ -55,8 +55,8 @@ impl Picture {
     /// Writes the picture as a PNG file, atomically.
     ///
     /// # Errors
-    /// [`EvaluateError::Schema`] with the path if the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), EvaluateError> {
+    /// [`DrawError::Schema`] with the path if the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), DrawError> {
         let png = self.to_png()?;
         Ok(atomic::write_with(path, |file| {
             io::Write::write_all(file, &png)
@@ -77,14 +77,14 @@ impl Picture {
         Ok(file)
     }
 
-    pub(super) fn set(&mut self, at: [usize; 2], colour: Colour) {
+    pub(crate) fn set(&mut self, at: [usize; 2], colour: Colour) {
         let position = self.position(at);
         if let Some(pixel) = position.and_then(|i| self.pixels.get_mut(i)) {
             *pixel = colour;
         }
     }
 
-    pub(super) fn fill(&mut self, corner: [usize; 2], size: [usize; 2], colour: Colour) {
+    pub(crate) fn fill(&mut self, corner: [usize; 2], size: [usize; 2], colour: Colour) {
         for y in corner[0]..corner[0] + size[0] {
             for x in corner[1]..corner[1] + size[1] {
                 self.set([y, x], colour);
@@ -93,7 +93,7 @@ impl Picture {
     }
 
     /// Writes a line of capital letters; `dot` is the size of the dots that they are made of.
-    pub(super) fn text(&mut self, corner: [usize; 2], text: &str, dot: usize, colour: Colour) {
+    pub(crate) fn text(&mut self, corner: [usize; 2], text: &str, dot: usize, colour: Colour) {
         for (i, letter) in text.chars().enumerate() {
             for (y, row) in glyph(letter).into_iter().enumerate() {
                 for x in (0..5).filter(|x| row >> (4 - x) & 1 == 1) {
@@ -110,7 +110,7 @@ impl Picture {
 }
 
 /// Pixels that a line of text takes.
-pub(super) fn text_width(text: &str, dot: usize) -> usize {
+pub(crate) fn text_width(text: &str, dot: usize) -> usize {
     6 * dot * text.chars().count()
 }
 

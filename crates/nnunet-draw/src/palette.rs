@@ -1,4 +1,4 @@
-use super::picture::Colour;
+use crate::picture::Colour;
 
 /// Colours that are easy to tell apart on grey, also with the common colour blindnesses as far
 /// as that goes.
@@ -16,7 +16,8 @@ const FIRST: [Colour; 10] = [
 ];
 
 /// The colour of the `index`-th label: one of a fixed list, then hues that never repeat.
-pub(super) fn colour(index: usize) -> Colour {
+#[must_use]
+pub fn colour(index: usize) -> Colour {
     if let Some(colour) = FIRST.get(index) {
         return *colour;
     }

@@ -5,21 +5,17 @@
 //! one that shows most of the foreground, lies as a radiologist would look at it, and has the
 //! proportions of the patient rather than of the voxel grid.
 
-mod font;
-mod legend;
-mod palette;
-mod panel;
-mod picture;
+pub(crate) mod legend;
+pub(crate) mod panel;
 mod slice;
 
 use nnunet_image::{Image, LabelMap};
 use nnunet_schema::{DatasetDescription, Shape};
 
-use crate::EvaluateError;
+use crate::DrawError;
+use crate::picture::{Colour, Picture};
 use legend::Legend;
 use panel::Panel;
-use picture::Colour;
-pub use picture::Picture;
 use slice::{Plane, best_slice, window};
 
 /// What to draw.
@@ -71,8 +67,8 @@ impl Default for OverlayOptions {
 /// the name of the region that is written as the label.
 ///
 /// # Errors
-/// [`EvaluateError::Schema`] if the labels of the description contradict each other.
-pub fn label_names(description: &DatasetDescription) -> Result<Vec<(i16, String)>, EvaluateError> {
+/// [`DrawError::Schema`] if the labels of the description contradict each other.
+pub fn label_names(description: &DatasetDescription) -> Result<Vec<(i16, String)>, DrawError> {
     let scheme = description.label_scheme()?;
     Ok((scheme.output_values().iter())
         .zip(scheme.names())
@@ -80,10 +76,10 @@ pub fn label_names(description: &DatasetDescription) -> Result<Vec<(i16, String)
         .collect())
 }
 
-const BACKGROUND: Colour = [18, 19, 22];
-const TEXT: Colour = [225, 227, 232];
+pub(crate) const BACKGROUND: Colour = [18, 19, 22];
+pub(crate) const TEXT: Colour = [225, 227, 232];
 /// Pixels between and around panels.
-const GAP: usize = 10;
+pub(crate) const GAP: usize = 10;
 /// Pixels per dot of the letters.
 const LETTERS: usize = 2;
 /// Height of a line of text with the space around it.
@@ -94,9 +90,9 @@ const LARGEST_PANEL: usize = 1024;
 /// Draws the panels.
 ///
 /// # Errors
-/// [`EvaluateError::Overlay`] if the maps don't have the image's shape, if the channel, the axis
+/// [`DrawError::Arguments`] if the maps don't have the image's shape, if the channel, the axis
 /// or the slice does not exist, or if the image is empty.
-pub fn draw(overlay: &Overlay<'_>, options: &OverlayOptions) -> Result<Picture, EvaluateError> {
+pub fn draw(overlay: &Overlay<'_>, options: &OverlayOptions) -> Result<Picture, DrawError> {
     let plane = choose_plane(overlay, options)?;
     let channel = overlay
         .image
@@ -137,8 +133,8 @@ pub fn draw(overlay: &Overlay<'_>, options: &OverlayOptions) -> Result<Picture, 
     Ok(picture)
 }
 
-fn choose_plane(overlay: &Overlay<'_>, options: &OverlayOptions) -> Result<Plane, EvaluateError> {
-    let problem = |problem: String| EvaluateError::Overlay { problem };
+fn choose_plane(overlay: &Overlay<'_>, options: &OverlayOptions) -> Result<Plane, DrawError> {
+    let problem = |problem: String| DrawError::Arguments { problem };
     let shape = overlay.image.shape();
     if shape.volume() == 0 {
         return Err(problem(format!("the image has {shape} voxels")));
@@ -210,8 +206,8 @@ mod tests {
     use nnunet_image::Geometry;
     use nnunet_schema::Spacing;
 
-    use super::palette::colour;
     use super::*;
+    use crate::palette::colour;
 
     fn case() -> (Image, LabelMap, LabelMap) {
         let geometry = Geometry::axis_aligned(Spacing::new([3.0, 1.0, 2.0]).unwrap());
@@ -240,10 +236,12 @@ mod tests {
 
     #[test]
     fn a_region_has_the_name_of_the_label_it_is_written_as() {
-        let description = crate::classes::tests::description(
-            r#"{"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}"#,
-            r#", "regions_class_order": [2, 1]"#,
-        );
+        let description: DatasetDescription = serde_json::from_value(serde_json::json!({
+            "channel_names": {"0": "MRI"}, "numTraining": 2, "file_ending": ".nii.gz",
+            "labels": {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3},
+            "regions_class_order": [2, 1]
+        }))
+        .unwrap();
         let found = label_names(&description).unwrap();
         assert_eq!(found, [(2, "whole".to_owned()), (1, "core".to_owned())]);
     }
@@ -301,7 +299,7 @@ mod tests {
         for options in bad {
             assert!(matches!(
                 draw(&overlay, &options),
-                Err(EvaluateError::Overlay { .. })
+                Err(DrawError::Arguments { .. })
             ));
         }
         let mut other = reference.clone();

@@ -1,6 +1,6 @@
 /// The dots of a letter: seven rows of five, the leftmost the highest of five bits. Small letters
 /// look like capital ones; what has no picture is a hollow box.
-pub(super) const fn glyph(letter: char) -> [u8; 7] {
+pub(crate) const fn glyph(letter: char) -> [u8; 7] {
     match letter.to_ascii_uppercase() {
         ' ' => [0; 7],
         'A' => [

@@ -1,7 +1,7 @@
-use super::palette::colour;
-use super::picture::{Colour, Picture, text_width};
 use super::slice::dice;
 use super::{GAP, LETTERS, LINE, Overlay, TEXT};
+use crate::palette::colour;
+use crate::picture::{Colour, Picture, text_width};
 
 /// Side of the coloured square before a name, and the space up to the name, in pixels.
 const SWATCH: usize = 7 * LETTERS;
@@ -9,13 +9,13 @@ const INDENT: usize = 10 * LETTERS;
 
 /// The names of the labels in their colours, with the Dice where there are two maps.
 #[derive(Debug)]
-pub(super) struct Legend {
+pub(crate) struct Legend {
     lines: Vec<Vec<(Colour, String)>>,
 }
 
 impl Legend {
     /// The legend of a picture, broken into lines of at most `width` pixels.
-    pub(super) fn new(overlay: &Overlay<'_>, width: usize) -> Self {
+    pub(crate) fn new(overlay: &Overlay<'_>, width: usize) -> Self {
         let entries = (overlay.labels.iter().enumerate()).map(|(i, (label, name))| {
             let text = match (overlay.reference, overlay.prediction) {
                 (Some(reference), Some(prediction)) => {
@@ -26,6 +26,12 @@ impl Legend {
             };
             (colour(i), text)
         });
+        Self::broken(entries, width)
+    }
+
+    /// The legend of a picture without a comparison.
+    pub(crate) fn of_names(names: &[(i16, String)], width: usize) -> Self {
+        let entries = (names.iter().enumerate()).map(|(i, (_, name))| (colour(i), name.clone()));
         Self::broken(entries, width)
     }
 
@@ -47,12 +53,12 @@ impl Legend {
     }
 
     /// Pixels from top to bottom.
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.lines.len() * LINE
     }
 
     /// Draws the legend with its upper edge at `top`.
-    pub(super) fn draw(&self, picture: &mut Picture, top: usize) {
+    pub(crate) fn draw(&self, picture: &mut Picture, top: usize) {
         for (i, line) in self.lines.iter().enumerate() {
             let y = top + i * LINE + 4;
             let mut x = GAP;

@@ -1,28 +1,28 @@
 use ndarray::{Array2, ArrayView2};
 
-use super::palette::colour;
-use super::picture::Picture;
+use crate::palette::colour;
+use crate::picture::Picture;
 
 /// One slice, with or without labels, at its place in the picture.
 #[derive(Debug)]
-pub(super) struct Panel<'a> {
+pub(crate) struct Panel<'a> {
     /// Upper left corner in the picture, (row, column).
-    pub(super) corner: [usize; 2],
+    pub(crate) corner: [usize; 2],
     /// Height and width in pixels.
-    pub(super) size: [usize; 2],
+    pub(crate) size: [usize; 2],
     /// The slice, 0 black and 1 white.
-    pub(super) grey: ArrayView2<'a, f32>,
+    pub(crate) grey: ArrayView2<'a, f32>,
     /// The labels of the slice.
-    pub(super) labels: Option<ArrayView2<'a, i16>>,
+    pub(crate) labels: Option<ArrayView2<'a, i16>>,
     /// The labels to draw; their places choose the colours.
-    pub(super) names: &'a [(i16, String)],
+    pub(crate) names: &'a [(i16, String)],
     /// Share of the label's colour inside its outline.
-    pub(super) fill: f64,
+    pub(crate) fill: f64,
 }
 
 impl Panel<'_> {
     /// Draws the panel.
-    pub(super) fn draw(&self, picture: &mut Picture) {
+    pub(crate) fn draw(&self, picture: &mut Picture) {
         let [height, width] = self.size;
         let shown = self.shown_labels();
         for y in 0..height {
