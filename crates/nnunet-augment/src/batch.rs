@@ -1,7 +1,12 @@
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
 use nnunet_schema::Shape;
 
+use crate::pool::BatchPool;
+
 /// Which batch of an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BatchAddress {
     /// Epoch, from 0.
     pub epoch: u64,
@@ -10,11 +15,12 @@ pub struct BatchAddress {
 }
 
 /// What a network is fed in one step, and what it should answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Which one it is.
     pub address: BatchAddress,
-    /// Intensities, contiguous.
+    /// Intensities, contiguous; in a cascade the labels of the previous stage follow, as one
+    /// channel of zeros and ones each.
     pub data: Vec<f32>,
     /// Axes of the intensities: `(sample, channel, z, y, x)`; one slice in 2D.
     pub shape: [usize; 5],
@@ -25,7 +31,7 @@ pub struct Batch {
 }
 
 /// Labels at one resolution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// Labels, contiguous, none below 0.
     pub labels: Vec<i16>,
@@ -34,12 +40,50 @@ pub struct Target {
 }
 
 impl Target {
-    /// No labels yet for so many samples of this shape.
-    pub(crate) fn with_room(samples: usize, shape: Shape) -> Self {
+    /// No labels yet, but room for so many samples of this shape.
+    pub(crate) fn begin(&mut self, samples: usize, shape: Shape) {
         let [z, y, x] = shape.voxels();
-        Self {
-            labels: Vec::with_capacity(samples * shape.volume()),
-            shape: [samples, z, y, x],
-        }
+        self.labels.clear();
+        self.labels.reserve_exact(samples * shape.volume());
+        self.shape = [samples, z, y, x];
+    }
+}
+
+/// A batch whose buffers go back to its loader when it is dropped, to be filled again.
+#[derive(Debug)]
+pub struct LentBatch {
+    batch: Batch,
+    pool: Arc<BatchPool>,
+}
+
+impl LentBatch {
+    pub(crate) fn new(batch: Batch, pool: Arc<BatchPool>) -> Self {
+        Self { batch, pool }
+    }
+
+    /// The batch, to keep.
+    #[must_use]
+    pub fn into_batch(mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+}
+
+impl Deref for LentBatch {
+    type Target = Batch;
+
+    fn deref(&self) -> &Batch {
+        &self.batch
+    }
+}
+
+impl DerefMut for LentBatch {
+    fn deref_mut(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+}
+
+impl Drop for LentBatch {
+    fn drop(&mut self) {
+        self.pool.put(std::mem::take(&mut self.batch));
     }
 }

@@ -14,7 +14,8 @@ const FOREGROUND_SHARE: f64 = 0.33;
 #[serde(rename_all = "kebab-case")]
 pub enum ForegroundRule {
     /// The last ones of each batch, so many that about this share of all samples is: sample `j`
-    /// of `B` is if `j ≥ round(B · (1 − share))`, half to even. The method's rule has 0.33.
+    /// of `B` is if `j ≥ round(B · (1 − share))`, half to even, and the last one in any case
+    /// unless the share is 0. The method's rule has 0.33.
     Share(f64),
     /// Each with this probability.
     Probability(f64),
@@ -59,17 +60,24 @@ pub struct LoaderConfig {
     /// The channels that are 0 outside the nonzero region (`use_mask_for_norm`); channels
     /// beyond the list are not.
     pub masked_channels: Vec<bool>,
+    /// The labels of the previous stage of a cascade that become channels of the input, one each
+    /// in this order, after those of the image; empty without a cascade.
+    pub previous_labels: Vec<u16>,
     /// Seed of the training run.
     pub seed: u64,
     /// Fold that is trained.
     pub fold: Fold,
-    /// Batches that may be finished or in the making before they are asked for, at least 1.
+    /// Batches that may be finished or in the making before they are asked for, at least 1; one
+    /// per thread if there are more threads.
     pub prefetch: usize,
+    /// Bytes that these batches may take together; one batch is made however large it is.
+    pub prefetch_bytes: usize,
 }
 
 impl LoaderConfig {
     /// A loader for patches of this setup, with the method's sampling, one output, no masked
-    /// channels, seed 0, fold 0 and four batches ahead; set the fields that differ.
+    /// channels, no cascade, seed 0, fold 0 and four batches ahead, at most 1 GiB of them; set
+    /// the fields that differ.
     #[must_use]
     pub fn new(mode: LoaderMode, setup: AugmentationSetup, batch_size: usize) -> Self {
         Self {
@@ -80,9 +88,11 @@ impl LoaderConfig {
             free_crops: FreeCrops::Anywhere,
             output_divisors: vec![[1; 3]],
             masked_channels: Vec::new(),
+            previous_labels: Vec::new(),
             seed: 0,
             fold: Fold::Number(0),
             prefetch: 4,
+            prefetch_bytes: 1 << 30,
         }
     }
 
@@ -154,9 +164,20 @@ impl LoaderConfig {
             let expected = "numbers of at least 1";
             return Err(AugmentError::setting("output_divisors", found, expected));
         }
+        if !self.previous_labels.iter().all(is_foreground) {
+            return Err(AugmentError::setting(
+                "previous_labels",
+                format!("{:?}", self.previous_labels),
+                "labels from 1 to 32767",
+            ));
+        }
         match &self.mode {
             LoaderMode::Training(augmentation) => augmentation.check(),
             LoaderMode::Validation => Ok(()),
         }
     }
+}
+
+fn is_foreground(label: &u16) -> bool {
+    (1..=i16::MAX as u16).contains(label)
 }

@@ -1,15 +1,16 @@
 //! Parameters are drawn first and applied second: a draw is a plain value that can be logged,
 //! stored and replayed.
 
+use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::augmentation::{
-    Augmentation, BlurWidth, Factor, IntensityStep, Interval, NoiseStrength, Reduction,
-    ScaleEffect, SpatialStep,
+    Augmentation, BlurWidth, CascadeStep, Factor, IntensityStep, Interval, NoiseStrength,
+    Reduction, ScaleEffect, SpatialStep,
 };
 use crate::setup::{AugmentationSetup, PatchGeometry};
-use crate::transforms::{IntensityDraw, SpatialDraw};
+use crate::transforms::{BinaryOperator, CascadeDraw, IntensityDraw, SpatialDraw};
 
 /// What happens to one sample. Steps that were not drawn are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,10 +21,14 @@ pub struct SampleDraw {
     pub intensity: Vec<IntensityDraw>,
     /// The axes `(z, y, x)` that are mirrored.
     pub mirror: [bool; 3],
+    /// Disturbances of the previous stage's segmentation, in order.
+    #[serde(default)]
+    pub cascade: Vec<CascadeDraw>,
 }
 
 impl Augmentation {
-    /// Draws what happens to a sample of so many channels.
+    /// Draws what happens to a sample of so many channels; the previous stage of a cascade is
+    /// drawn apart ([`draw_cascade`](Self::draw_cascade)).
     pub fn draw(
         &self,
         setup: &AugmentationSetup,
@@ -41,7 +46,44 @@ impl Augmentation {
             spatial,
             intensity,
             mirror,
+            cascade: Vec::new(),
         }
+    }
+
+    /// Draws what happens to a previous stage's segmentation of so many labels.
+    pub fn draw_cascade(&self, labels: usize, generator: &mut impl Rng) -> Vec<CascadeDraw> {
+        let mut draws = Vec::new();
+        for step in &self.cascade {
+            if !generator.random_bool(step.probability()) {
+                continue;
+            }
+            let mut order: Vec<usize> = (0..labels).collect();
+            order.shuffle(generator);
+            for label in order {
+                if generator.random_bool(step.label_probability()) {
+                    draws.push(draw_disturbance(step, label, generator));
+                }
+            }
+        }
+        draws
+    }
+}
+
+fn draw_disturbance(step: &CascadeStep, label: usize, generator: &mut impl Rng) -> CascadeDraw {
+    match *step {
+        CascadeStep::Operator { radius, .. } => {
+            let operators = BinaryOperator::ALL;
+            CascadeDraw::Operator {
+                label,
+                operator: operators[generator.random_range(0..operators.len())],
+                radius: radius.draw(generator),
+            }
+        }
+        CascadeStep::RemoveComponent { largest_share, .. } => CascadeDraw::RemoveComponent {
+            label,
+            largest_share,
+            choice: generator.random(),
+        },
     }
 }
 

@@ -10,6 +10,8 @@ pub type SourceError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// Opening a case.
+    Open,
     /// Choosing where to crop.
     Crop,
     /// Reading intensities or labels of the crop.
@@ -18,6 +20,8 @@ pub enum Stage {
     Spatial,
     /// Intensity transforms, mirroring and masking.
     Intensity,
+    /// Making channels of the previous stage's segmentation, and disturbing them.
+    Cascade,
     /// Downsampling the labels for deep supervision.
     Targets,
 }
@@ -25,10 +29,12 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Open => "opening it",
             Self::Crop => "choosing a crop",
             Self::Read => "reading a crop",
             Self::Spatial => "rotating and scaling",
             Self::Intensity => "transforming intensities",
+            Self::Cascade => "encoding the previous stage",
             Self::Targets => "making deep-supervision targets",
         })
     }
@@ -65,6 +71,15 @@ pub enum AugmentError {
         first: String,
         /// The number of channels of that one.
         expected: usize,
+    },
+    /// A cascade is trained, but a case lacks the segmentation by its previous stage.
+    #[error(
+        "case `{case}` has no segmentation by the previous stage of the cascade: \
+         predict it with all folds of the previous configuration first"
+    )]
+    NoPreviousStage {
+        /// The case.
+        case: String,
     },
     /// An image and its labels, or a region and what was read of it, have different shapes.
     #[error("case `{case}`: the {what} has shape {found}, expected {expected}")]

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{ArrayBase, Data, Dimension};
+use ndarray::{ArrayView3, CowArray, Ix3};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::setup::PatchGeometry;
+use crate::source::check_shape;
 use crate::transforms::{Motion, OUTSIDE, PatchMut, Scratch, SpatialDraw, Window};
 use crate::{AugmentError, CaseSource, SourceError, Stage};
 
@@ -30,7 +31,8 @@ pub struct FillTimes {
 }
 
 /// Fills a patch from a crop of a case: rotated and scaled about its centre as drawn, or else
-/// the centre of the crop. Outside the crop and the case intensities are 0 and labels `-1`.
+/// the centre of the crop. Outside the crop and the case intensities are 0 and labels `-1`; those
+/// of the previous stage too, if the patch has room for them.
 ///
 /// # Errors
 /// [`AugmentError::Source`] if the case cannot be read, [`AugmentError::Shape`] if it gives
@@ -57,6 +59,9 @@ pub fn fill_patch(
         let window = central_window(crop, patch.shape);
         reader.read_data(&window, patch.data)?;
         reader.read_labels(&window, patch.labels)?;
+        if let Some(previous) = patch.previous.as_deref_mut() {
+            reader.read_previous_stage(&window, previous)?;
+        }
         return Ok(FillTimes {
             read: begin.elapsed(),
             spatial: Duration::ZERO,
@@ -70,7 +75,7 @@ pub fn fill_patch(
     labels.resize(label_window.volume(), OUTSIDE);
     reader.read_data(&image_window, image)?;
     reader.read_labels(&label_window, labels)?;
-    let read = begin.elapsed();
+    let mut read = begin.elapsed();
 
     let sources = image.chunks_exact_mut(image_window.volume());
     let channels = patch.data.chunks_exact_mut(patch.labels.len());
@@ -78,6 +83,12 @@ pub fn fill_patch(
         draw.resample_image(&motion, &image_window, source, channel);
     }
     draw.resample_labels(&motion, &label_window, labels, patch.labels);
+    if let Some(previous) = patch.previous.as_deref_mut() {
+        let begin = Instant::now();
+        reader.read_previous_stage(&label_window, labels)?;
+        read += begin.elapsed();
+        draw.resample_labels(&motion, &label_window, labels, previous);
+    }
     Ok(FillTimes {
         read,
         spatial: begin.elapsed() - read,
@@ -106,14 +117,19 @@ struct Overlap {
     at: [usize; 3],
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn read_data(&self, window: &Window, out: &mut [f32]) -> Result<(), AugmentError> {
         let Some(overlap) = self.overlap(window) else {
             out.fill(0.0);
             return Ok(());
         };
         let region = overlap.region;
-        let found = (self.case.read_data(region)).map_err(|e| self.failed(e))?;
+        let found: CowArray<'_, _, _> = match self.case.view_data(region) {
+            Some(view) => view.into(),
+            None => (self.case.read_data(region))
+                .map_err(|e| self.failed(e))?
+                .into(),
+        };
         let (channels, z, y, x) = found.dim();
         self.check("region of the image", [z, y, x], region.shape())?;
         if channels != self.case.channels() {
@@ -127,31 +143,48 @@ impl Reader<'_> {
         if region.shape().volume() < window.volume() {
             out.fill(0.0);
         }
-        let values = contiguous(&found);
         let targets = out.chunks_exact_mut(window.volume());
-        for (source, target) in values.chunks_exact(region.shape().volume()).zip(targets) {
-            copy_box(source, region.shape(), target, window.shape, overlap.at);
+        for (source, target) in found.outer_iter().zip(targets) {
+            copy_box(source, target, window.shape, overlap.at);
         }
         Ok(())
     }
 
     fn read_labels(&self, window: &Window, out: &mut [i16]) -> Result<(), AugmentError> {
+        let what = "region of the label map";
+        self.copy_labels(window, out, what, |region| {
+            Ok(match self.case.view_labels(region) {
+                Some(view) => view.into(),
+                None => self.case.read_labels(region)?.into(),
+            })
+        })
+    }
+
+    fn read_previous_stage(&self, window: &Window, out: &mut [i16]) -> Result<(), AugmentError> {
+        let what = "region of the previous stage";
+        self.copy_labels(window, out, what, |region| {
+            Ok(self.case.read_previous_stage(region)?.into())
+        })
+    }
+
+    fn copy_labels(
+        &self,
+        window: &Window,
+        out: &mut [i16],
+        what: &'static str,
+        read: impl Fn(CropBox) -> Result<CowArray<'a, i16, Ix3>, SourceError>,
+    ) -> Result<(), AugmentError> {
         let Some(overlap) = self.overlap(window) else {
             out.fill(OUTSIDE);
             return Ok(());
         };
         let region = overlap.region;
-        let found = (self.case.read_labels(region)).map_err(|e| self.failed(e))?;
-        self.check(
-            "region of the label map",
-            found.dim().into(),
-            region.shape(),
-        )?;
+        let found = read(region).map_err(|e| self.failed(e))?;
+        self.check(what, found.dim().into(), region.shape())?;
         if region.shape().volume() < window.volume() {
             out.fill(OUTSIDE);
         }
-        let values = contiguous(&found);
-        copy_box(&values, region.shape(), out, window.shape, overlap.at);
+        copy_box(found.view(), out, window.shape, overlap.at);
         Ok(())
     }
 
@@ -182,15 +215,7 @@ impl Reader<'_> {
         found: [usize; 3],
         expected: Shape,
     ) -> Result<(), AugmentError> {
-        if Shape::new(found) == expected {
-            return Ok(());
-        }
-        Err(AugmentError::Shape {
-            case: self.case.id().to_owned(),
-            what,
-            found: found.into(),
-            expected,
-        })
+        check_shape(self.case.id(), what, found.into(), expected)
     }
 
     fn failed(&self, source: SourceError) -> AugmentError {
@@ -202,28 +227,21 @@ impl Reader<'_> {
     }
 }
 
-/// The values in C order, copied only if they do not lie like that already.
-fn contiguous<T: Clone, D: Dimension>(
-    array: &ArrayBase<impl Data<Elem = T>, D, T>,
-) -> std::borrow::Cow<'_, [T]> {
-    match array.as_slice() {
-        Some(values) => values.into(),
-        None => array.iter().cloned().collect::<Vec<_>>().into(),
-    }
-}
-
 /// Copies a volume into a larger one, its first voxel going to `at`.
 fn copy_box<T: Copy>(
-    source: &[T],
-    shape: Shape,
+    source: ArrayView3<'_, T>,
     target: &mut [T],
     target_shape: [usize; 3],
     at: [usize; 3],
 ) {
-    let [_, ny, nx] = shape.voxels();
-    for (number, row) in source.chunks_exact(nx).enumerate() {
+    let (_, ny, nx) = source.dim();
+    for (number, row) in source.rows().into_iter().enumerate() {
         let (z, y) = (number / ny + at[0], number % ny + at[1]);
         let start = (z * target_shape[1] + y) * target_shape[2] + at[2];
-        target[start..start + nx].copy_from_slice(row);
+        let target = &mut target[start..start + nx];
+        match row.as_slice() {
+            Some(row) => target.copy_from_slice(row),
+            None => target.iter_mut().zip(row).for_each(|(t, v)| *t = *v),
+        }
     }
 }

@@ -8,6 +8,9 @@
 //! applied second, and follows from the sample's [`SampleAddress`] alone: neither the number of
 //! threads nor an interruption changes it.
 //!
+//! For the second stage of a cascade, [`LoaderConfig::previous_labels`] turns the segmentation that
+//! the first stage made of a case ([`CascadeCase`]) into channels behind those of the image.
+//!
 //! Arrays are `(channel, z, y, x)` for images and `(z, y, x)` for labels; a 2D patch is a volume
 //! of one slice.
 //!
@@ -40,11 +43,14 @@
 
 pub mod augmentation;
 mod batch;
+mod cascade;
 mod config;
 mod draw;
+mod encoding;
 mod error;
 mod fill;
 mod loader;
+mod pool;
 mod queue;
 mod random;
 mod sample;
@@ -57,9 +63,11 @@ mod targets;
 pub mod transforms;
 
 pub use augmentation::Augmentation;
-pub use batch::{Batch, BatchAddress, Target};
+pub use batch::{Batch, BatchAddress, LentBatch, Target};
+pub use cascade::CascadeCase;
 pub use config::{ForegroundRule, FreeCrops, LoaderConfig, LoaderMode};
 pub use draw::SampleDraw;
+pub use encoding::{encode_classes, target_classes};
 pub use error::{AugmentError, SourceError, Stage};
 pub use fill::{Crop, FillTimes, fill_patch};
 pub use loader::BatchLoader;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::batch::{Batch, BatchAddress};
+use crate::batch::{Batch, BatchAddress, LentBatch};
+use crate::pool::BatchPool;
 use crate::queue::OrderedQueue;
 use crate::sample::{BatchMaker, Workbench};
 use crate::statistics::LoaderStatistics;
@@ -22,12 +23,17 @@ type Made = Result<(Batch, LoaderStatistics), AugmentError>;
 /// Ask for batches with [`request`](Self::request) and take them with the iterator. A batch that
 /// fails is delivered as an error in its place; the ones after it are not affected. Dropping the
 /// loader stops the threads after the sample that they are at.
+///
+/// Batches are large, and making room for them takes time: give them back when they are used up
+/// ([`recycle`](Self::recycle)), or [borrow](Self::next_lent) them in the first place.
 #[derive(Debug)]
 pub struct BatchLoader {
     maker: Arc<BatchMaker>,
     queue: Arc<OrderedQueue<Made>>,
+    pool: Arc<BatchPool>,
     workers: Vec<JoinHandle<()>>,
     statistics: BTreeMap<u64, LoaderStatistics>,
+    last_delivery: Option<Instant>,
 }
 
 impl BatchLoader {
@@ -45,18 +51,22 @@ impl BatchLoader {
         if threads == 0 {
             return Err(AugmentError::setting("threads", threads, "at least 1"));
         }
-        let queue = Arc::new(OrderedQueue::new(config.prefetch));
+        let maker = BatchMaker::new(cases, config)?;
+        let ahead = batches_ahead(maker.config(), maker.batch_bytes(), threads);
         let mut loader = Self {
-            maker: Arc::new(BatchMaker::new(cases, config)?),
-            queue,
+            maker: Arc::new(maker),
+            queue: Arc::new(OrderedQueue::new(ahead)),
+            pool: Arc::default(),
             workers: Vec::with_capacity(threads),
             statistics: BTreeMap::new(),
+            last_delivery: None,
         };
         for number in 0..threads {
             let (maker, queue) = (Arc::clone(&loader.maker), Arc::clone(&loader.queue));
+            let pool = Arc::clone(&loader.pool);
             let worker = thread::Builder::new()
                 .name(format!("augment-{number}"))
-                .spawn(move || work(&maker, &queue))
+                .spawn(move || work(&maker, &queue, &pool))
                 .map_err(|source| AugmentError::Thread { number, source })?;
             loader.workers.push(worker);
         }
@@ -70,7 +80,8 @@ impl BatchLoader {
     }
 
     /// Appends iterations of an epoch to what is to be made. Making begins at once, as far as
-    /// [`prefetch`](LoaderConfig::prefetch) allows; request the next epoch before this one ends
+    /// [`prefetch`](LoaderConfig::prefetch) and
+    /// [`prefetch_bytes`](LoaderConfig::prefetch_bytes) allow; request the next epoch before this one ends
     /// and the threads never idle.
     pub fn request(&mut self, epoch: u64, iterations: Range<u64>) {
         self.queue.request(epoch, iterations);
@@ -89,12 +100,29 @@ impl BatchLoader {
     pub fn next_batch(&mut self) -> Option<Result<Batch, AugmentError>> {
         let begin = Instant::now();
         let made = self.queue.next()?;
-        let waited = begin.elapsed();
+        let now = Instant::now();
+        let since = self.last_delivery.replace(now).unwrap_or(begin);
         Some(made.map(|(batch, mut times)| {
-            times.waited = waited;
+            times.waited = now - begin;
+            times.elapsed = now - since;
             (self.statistics.entry(batch.address.epoch).or_default()).add(&times);
             batch
         }))
+    }
+
+    /// The next batch as [`next_batch`](Self::next_batch), on loan: its buffers are used again
+    /// once it is dropped.
+    ///
+    /// # Errors
+    /// As [`next_batch`](Self::next_batch).
+    pub fn next_lent(&mut self) -> Option<Result<LentBatch, AugmentError>> {
+        let made = self.next_batch()?;
+        Some(made.map(|batch| LentBatch::new(batch, Arc::clone(&self.pool))))
+    }
+
+    /// Takes back a batch that is used up; its buffers are filled again.
+    pub fn recycle(&self, batch: Batch) {
+        self.pool.put(batch);
     }
 
     /// Where the time of the batches delivered of an epoch went; counting starts anew.
@@ -121,10 +149,16 @@ impl Drop for BatchLoader {
     }
 }
 
-fn work(maker: &BatchMaker, queue: &OrderedQueue<Made>) {
+/// How many batches of so many bytes may be finished or in the making.
+fn batches_ahead(config: &LoaderConfig, bytes: usize, threads: usize) -> usize {
+    let wanted = config.prefetch.max(threads);
+    wanted.min(config.prefetch_bytes / bytes.max(1)).max(1)
+}
+
+fn work(maker: &BatchMaker, queue: &OrderedQueue<Made>, pool: &BatchPool) {
     let mut bench = Workbench::default();
     while let Some((number, address)) = queue.claim() {
-        let made = make_caught(maker, address, &mut bench, queue);
+        let made = make_caught(maker, address, &mut bench, pool.take(), queue);
         match made {
             Ok(Some(made)) => queue.finish(number, Ok(made)),
             Ok(None) => return,
@@ -137,11 +171,12 @@ fn make_caught(
     maker: &BatchMaker,
     address: BatchAddress,
     bench: &mut Workbench,
+    spare: Option<Batch>,
     queue: &OrderedQueue<Made>,
 ) -> Result<Option<(Batch, LoaderStatistics)>, AugmentError> {
     // The bench holds plain buffers that are overwritten before they are read, so what a panic
     // leaves in it does no harm.
-    let attempt = AssertUnwindSafe(|| maker.make(address, bench, || queue.is_closed()));
+    let attempt = AssertUnwindSafe(|| maker.make(address, bench, spare, || queue.is_closed()));
     catch_unwind(attempt).unwrap_or_else(|payload| {
         let case = bench.trace.case.and_then(|number| maker.case_id(number));
         Err(AugmentError::Panic {
@@ -156,4 +191,23 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = (payload.downcast_ref::<&str>().copied())
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AugmentationSetup, LoaderMode, PatchGeometry};
+
+    #[test]
+    fn batches_ahead_are_bounded_in_number_and_in_bytes() {
+        let setup = AugmentationSetup::for_patch([8; 3].into(), PatchGeometry::Volume);
+        let mut config = LoaderConfig::new(LoaderMode::Validation, setup, 2);
+        config.prefetch = 4;
+        config.prefetch_bytes = 1000;
+        assert_eq!(batches_ahead(&config, 100, 1), 4);
+        assert_eq!(batches_ahead(&config, 100, 6), 6);
+        assert_eq!(batches_ahead(&config, 100, 60), 10);
+        assert_eq!(batches_ahead(&config, 300, 6), 3);
+        assert_eq!(batches_ahead(&config, 3000, 6), 1);
+    }
 }

@@ -36,6 +36,8 @@ pub enum Purpose {
     TrainingTransforms,
     /// Case and crop position of a validation sample.
     ValidationCrop,
+    /// Disturbance of the previous stage's segmentation of a training sample.
+    TrainingCascade,
 }
 
 impl SampleAddress {
@@ -110,13 +112,14 @@ mod tests {
                     Purpose::TrainingCrop,
                     Purpose::TrainingTransforms,
                     Purpose::ValidationCrop,
+                    Purpose::TrainingCascade,
                 ] {
                     seen.insert(address.generator(purpose).next_u64());
                 }
             }
         }
         // The origin is five times among them for n = 0.
-        assert_eq!(seen.len(), 3 * (4 * 5 - 4));
+        assert_eq!(seen.len(), 4 * (4 * 5 - 4));
     }
 
     #[test]

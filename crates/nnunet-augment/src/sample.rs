@@ -10,7 +10,7 @@ use crate::config::LoaderMode;
 use crate::random::{Purpose, SampleAddress};
 use crate::statistics::LoaderStatistics;
 use crate::targets::{downsample_labels, target_shape};
-use crate::transforms::{PatchMut, Scratch, clear_outside, zero_outside};
+use crate::transforms::{PatchMut, Scratch, clear_outside, encode_previous_stage, zero_outside};
 use crate::{
     AugmentError, CaseSource, CropDraw, LoaderConfig, SampleDraw, Stage, draw_crop, fill_patch,
 };
@@ -20,7 +20,8 @@ use crate::{
 pub(crate) struct BatchMaker {
     cases: Vec<Arc<dyn CaseSource>>,
     config: LoaderConfig,
-    channels: usize,
+    /// Of the images, without those of a previous stage.
+    image_channels: usize,
     target_shapes: Vec<Shape>,
 }
 
@@ -29,6 +30,7 @@ pub(crate) struct BatchMaker {
 pub(crate) struct Workbench {
     scratch: Scratch,
     labels: Vec<i16>,
+    previous: Vec<i16>,
     /// What is being done just now, for the message of a panic.
     pub(crate) trace: Trace,
 }
@@ -74,6 +76,11 @@ impl BatchMaker {
                     expected: Shape::new([1; 3]),
                 });
             }
+            if !config.previous_labels.is_empty() && !case.has_previous_stage() {
+                return Err(AugmentError::NoPreviousStage {
+                    case: case.id().to_owned(),
+                });
+            }
         }
         let target_shapes = (config.output_divisors.iter())
             .map(|divisor| target_shape(config.setup.patch, *divisor))
@@ -81,9 +88,21 @@ impl BatchMaker {
         Ok(Self {
             cases,
             config,
-            channels,
+            image_channels: channels,
             target_shapes,
         })
+    }
+
+    /// Channels of the network's input.
+    fn channels(&self) -> usize {
+        self.image_channels + self.config.previous_labels.len()
+    }
+
+    /// Bytes of the buffers of a batch.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        let data = self.channels() * self.config.setup.patch.volume() * size_of::<f32>();
+        let labels: usize = self.target_shapes.iter().map(|s| s.volume()).sum();
+        self.config.batch_size * (data + labels * size_of::<i16>())
     }
 
     pub(crate) fn config(&self) -> &LoaderConfig {
@@ -94,26 +113,39 @@ impl BatchMaker {
         self.cases.get(number).map(|case| case.id())
     }
 
+    /// An empty batch of the right shape, in the buffers of a spare one if there is one. What is
+    /// in them is overwritten sample by sample.
+    fn begin(&self, address: BatchAddress, spare: Option<Batch>) -> Batch {
+        let mut batch = spare.unwrap_or_default();
+        let samples = self.config.batch_size;
+        let [z, y, x] = self.config.setup.patch.voxels();
+        batch.address = address;
+        batch.shape = [samples, self.channels(), z, y, x];
+        let length = batch.shape.iter().product();
+        if batch.data.len() != length {
+            batch.data = vec![0.0; length];
+        }
+        batch
+            .targets
+            .resize_with(self.target_shapes.len(), Target::default);
+        for (target, shape) in batch.targets.iter_mut().zip(&self.target_shapes) {
+            target.begin(samples, *shape);
+        }
+        batch.cases.clear();
+        batch
+    }
+
     /// Makes one batch; gives up with `None` if `is_cancelled` between two samples.
     pub(crate) fn make(
         &self,
         address: BatchAddress,
         bench: &mut Workbench,
+        spare: Option<Batch>,
         is_cancelled: impl Fn() -> bool,
     ) -> Result<Option<(Batch, LoaderStatistics)>, AugmentError> {
         let patch = self.config.setup.patch;
-        let samples = self.config.batch_size;
-        let sample_length = self.channels * patch.volume();
-        let [z, y, x] = patch.voxels();
-        let mut batch = Batch {
-            address,
-            data: vec![0.0; samples * sample_length],
-            shape: [samples, self.channels, z, y, x],
-            targets: (self.target_shapes.iter())
-                .map(|shape| Target::with_room(samples, *shape))
-                .collect(),
-            cases: Vec::with_capacity(samples),
-        };
+        let sample_length = self.channels() * patch.volume();
+        let mut batch = self.begin(address, spare);
         let mut statistics = LoaderStatistics {
             batches: 1,
             ..LoaderStatistics::default()
@@ -152,6 +184,7 @@ impl BatchMaker {
         let Workbench {
             scratch,
             labels,
+            previous,
             trace,
         } = bench;
         *trace = Trace::default();
@@ -163,9 +196,15 @@ impl BatchMaker {
         let drawn = begin.elapsed();
 
         trace.stage = Stage::Read;
-        labels.resize(self.config.setup.patch.volume(), 0);
         let setup = &self.config.setup;
-        let mut patch = PatchMut::new(setup.patch.voxels(), data, labels)?;
+        let volume = setup.patch.volume();
+        labels.resize(volume, 0);
+        let (image, encoded) = data.split_at_mut(self.image_channels * volume);
+        let mut patch = PatchMut::new(setup.patch.voxels(), image, labels)?;
+        if !encoded.is_empty() {
+            previous.resize(volume, 0);
+            patch = patch.with_previous_stage(previous)?;
+        }
         let spatial = draw.spatial.as_ref();
         let geometry = setup.geometry;
         let times = fill_patch(case, &crop, spatial, geometry, &mut patch, scratch)?;
@@ -177,11 +216,24 @@ impl BatchMaker {
             zero_outside(&mut patch, &self.config.masked_channels);
         }
         clear_outside(&mut patch);
-
         statistics.samples += 1;
         statistics.add_fill(times);
         statistics.intensity += begin.elapsed();
         statistics.read += drawn;
+
+        if !encoded.is_empty() {
+            trace.stage = Stage::Cascade;
+            let begin = Instant::now();
+            encode_previous_stage(
+                previous,
+                setup.patch.voxels(),
+                &self.config.previous_labels,
+                &draw.cascade,
+                geometry,
+                encoded,
+            );
+            statistics.cascade += begin.elapsed();
+        }
         Ok(case)
     }
 
@@ -199,7 +251,12 @@ impl BatchMaker {
             LoaderMode::Validation => SampleDraw::default(),
             LoaderMode::Training(augmentation) => {
                 let mut generator = address.generator(Purpose::TrainingTransforms);
-                augmentation.draw(&self.config.setup, self.channels, &mut generator)
+                let setup = &self.config.setup;
+                let mut draw = augmentation.draw(setup, self.image_channels, &mut generator);
+                let labels = self.config.previous_labels.len();
+                let mut generator = address.generator(Purpose::TrainingCascade);
+                draw.cascade = augmentation.draw_cascade(labels, &mut generator);
+                draw
             }
         }
     }

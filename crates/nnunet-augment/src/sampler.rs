@@ -30,7 +30,10 @@ impl ForegroundRule {
     ) -> bool {
         match self {
             Self::Share(share) => {
-                sample as f64 >= (batch_size as f64 * (1.0 - share)).round_ties_even()
+                let free = (batch_size as f64 * (1.0 - share)).round_ties_even();
+                // The paper rounds "with a forced minimum of 1".
+                let most = batch_size - usize::from(share > 0.0 && batch_size > 0);
+                sample as f64 >= free.min(most as f64)
             }
             Self::Probability(probability) => generator.random_bool(probability),
         }
@@ -159,7 +162,7 @@ mod tests {
     #[test]
     fn a_third_of_each_batch_is_forced() {
         let mut generator = Generator::seed_from_u64(0);
-        for (batch, forced) in [(1, 0), (2, 1), (3, 1), (4, 1), (5, 2), (9, 3), (12, 4)] {
+        for (batch, forced) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (9, 3), (12, 4)] {
             let rule = ForegroundRule::Share(0.33);
             let found = (0..batch as u64)
                 .filter(|sample| rule.is_forced(*sample, batch, &mut generator))

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use ndarray::{Array3, Array4};
+use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 
@@ -53,6 +53,31 @@ pub trait CaseSource: Debug + Send + Sync {
     /// # Errors
     /// Whatever kept the source from reading.
     fn read_labels(&self, region: CropBox) -> Result<Array3<i16>, SourceError>;
+
+    /// The same as [`read_data`](Self::read_data) without a copy, from a source that holds the
+    /// case in memory; `None` from others, or if the box does not fit.
+    fn view_data(&self, _region: CropBox) -> Option<ArrayView4<'_, f32>> {
+        None
+    }
+
+    /// The same as [`read_labels`](Self::read_labels) without a copy, likewise.
+    fn view_labels(&self, _region: CropBox) -> Option<ArrayView3<'_, i16>> {
+        None
+    }
+
+    /// Whether there is a segmentation by the previous stage of a cascade.
+    fn has_previous_stage(&self) -> bool {
+        false
+    }
+
+    /// Labels `(z, y, x)` of the previous stage of a cascade, on the grid of the case, inside a
+    /// box that fits the case.
+    ///
+    /// # Errors
+    /// Whatever kept the source from reading; that there is none, unless overridden.
+    fn read_previous_stage(&self, _region: CropBox) -> Result<Array3<i16>, SourceError> {
+        Err("it has no segmentation by the previous stage of a cascade".into())
+    }
 }
 
 /// A case held in memory.
@@ -61,6 +86,7 @@ pub struct MemoryCase {
     id: String,
     data: Array4<f32>,
     labels: Array3<i16>,
+    previous: Option<Array3<i16>>,
     groups: BTreeMap<VoxelGroup, Vec<[usize; 3]>>,
 }
 
@@ -78,14 +104,7 @@ impl MemoryCase {
         let id = id.into();
         let (_, z, y, x) = data.dim();
         let found: [usize; 3] = labels.dim().into();
-        if found != [z, y, x] {
-            return Err(AugmentError::Shape {
-                case: id,
-                what: "label map",
-                found: found.into(),
-                expected: Shape::new([z, y, x]),
-            });
-        }
+        check_shape(&id, "label map", found.into(), Shape::new([z, y, x]))?;
         let mut groups = BTreeMap::<_, Vec<_>>::new();
         for ((z, y, x), label) in labels.indexed_iter() {
             if let Ok(class @ 1..) = usize::try_from(*label) {
@@ -97,8 +116,21 @@ impl MemoryCase {
             id,
             data,
             labels,
+            previous: None,
             groups,
         })
+    }
+
+    /// Adds the labels `(z, y, x)` that the previous stage of a cascade gave the case.
+    ///
+    /// # Errors
+    /// [`AugmentError::Shape`] if the shape is not the case's.
+    pub fn with_previous_stage(mut self, previous: Array3<i16>) -> Result<Self, AugmentError> {
+        let found: [usize; 3] = previous.dim().into();
+        let what = "segmentation by the previous stage";
+        check_shape(&self.id, what, found.into(), self.shape())?;
+        self.previous = Some(previous);
+        Ok(self)
     }
 
     /// Sets the voxels of one group.
@@ -144,6 +176,26 @@ impl CaseSource for MemoryCase {
         self.fits(region)?;
         Ok(region.view(&self.labels.view()).to_owned())
     }
+
+    fn view_data(&self, region: CropBox) -> Option<ArrayView4<'_, f32>> {
+        let fits = region.fits(self.shape());
+        fits.then(|| region.view_channels(&self.data.view()))
+    }
+
+    fn view_labels(&self, region: CropBox) -> Option<ArrayView3<'_, i16>> {
+        let fits = region.fits(self.shape());
+        fits.then(|| region.view(&self.labels.view()))
+    }
+
+    fn has_previous_stage(&self) -> bool {
+        self.previous.is_some()
+    }
+
+    fn read_previous_stage(&self, region: CropBox) -> Result<Array3<i16>, SourceError> {
+        self.fits(region)?;
+        let previous = self.previous.as_ref().ok_or("it was given none")?;
+        Ok(region.view(&previous.view()).to_owned())
+    }
 }
 
 impl MemoryCase {
@@ -154,4 +206,22 @@ impl MemoryCase {
         let shape = self.shape();
         Err(format!("the region {region:?} does not fit the shape {shape}").into())
     }
+}
+
+/// Fails unless two shapes are the same.
+pub(crate) fn check_shape(
+    case: &str,
+    what: &'static str,
+    found: Shape,
+    expected: Shape,
+) -> Result<(), AugmentError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(AugmentError::Shape {
+        case: case.to_owned(),
+        what,
+        found,
+        expected,
+    })
 }

@@ -16,10 +16,14 @@ pub struct LoaderStatistics {
     pub spatial: Duration,
     /// Transforms of intensities, mirroring and masking.
     pub intensity: Duration,
+    /// Encoding and disturbing the previous stage of a cascade.
+    pub cascade: Duration,
     /// Making the targets of the outputs.
     pub targets: Duration,
     /// Waiting of the consumer for a batch.
     pub waited: Duration,
+    /// Time of the consumer from batch to batch, waiting included.
+    pub elapsed: Duration,
 }
 
 impl LoaderStatistics {
@@ -32,7 +36,16 @@ impl LoaderStatistics {
     /// All the workers' time.
     #[must_use]
     pub fn work(&self) -> Duration {
-        self.read + self.spatial + self.intensity + self.targets
+        self.read + self.spatial + self.intensity + self.cascade + self.targets
+    }
+
+    /// The share of its time, 0 to 1, that the consumer waited for batches; 0 before the first.
+    #[must_use]
+    pub fn wait_share(&self) -> f64 {
+        if self.elapsed.is_zero() {
+            return 0.0;
+        }
+        self.waited.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -43,8 +56,10 @@ impl LoaderStatistics {
             spatial: other.spatial,
         });
         self.intensity += other.intensity;
+        self.cascade += other.cascade;
         self.targets += other.targets;
         self.waited += other.waited;
+        self.elapsed += other.elapsed;
     }
 
     pub(crate) fn add_fill(&mut self, times: FillTimes) {

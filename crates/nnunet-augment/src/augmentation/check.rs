@@ -1,6 +1,8 @@
 //! Whether settings are in range.
 
-use super::{Augmentation, BlurWidth, Factor, IntensityStep, Interval, NoiseStrength, Reduction};
+use super::{
+    Augmentation, BlurWidth, CascadeStep, Factor, IntensityStep, Interval, NoiseStrength, Reduction,
+};
 use crate::AugmentError;
 
 impl Augmentation {
@@ -17,7 +19,24 @@ impl Augmentation {
         for (number, step) in self.intensity.iter().enumerate() {
             step.check(&format!("intensity[{number}]"))?;
         }
+        for (number, step) in self.cascade.iter().enumerate() {
+            step.check(&format!("cascade[{number}]"))?;
+        }
         Ok(())
+    }
+}
+
+impl CascadeStep {
+    fn check(&self, at: &str) -> Result<(), AugmentError> {
+        probability(&format!("{at}.probability"), self.probability())?;
+        let of_labels = self.label_probability();
+        probability(&format!("{at}.label_probability"), of_labels)?;
+        match *self {
+            Self::Operator { radius, .. } => interval(&format!("{at}.radius"), radius, RADII),
+            Self::RemoveComponent { largest_share, .. } => {
+                probability(&format!("{at}.largest_share"), largest_share)
+            }
+        }
     }
 }
 
@@ -73,6 +92,7 @@ const POSITIVE: Limits = (SMALLEST, 1e6, "an interval above 0, low end first");
 const NOT_NEGATIVE: Limits = (0.0, 1e6, "an interval from 0 up, low end first");
 const BLUR_WIDTHS: Limits = (SMALLEST, 100.0, "an interval within 0 … 100, low end first");
 const FRACTIONS: Limits = (SMALLEST, 1.0, "an interval within 0 … 1, low end first");
+const RADII: Limits = (0.0, 50.0, "an interval within 0 … 50, low end first");
 const DIVISORS: Limits = (1.0, 1e6, "an interval from 1 up, low end first");
 
 fn interval(setting: &str, found: Interval, limits: Limits) -> Result<(), AugmentError> {
@@ -95,7 +115,7 @@ fn probability(setting: &str, found: f64) -> Result<(), AugmentError> {
     Err(AugmentError::setting(
         format!("augmentation.{setting}"),
         found,
-        "a probability from 0 to 1",
+        "a number from 0 to 1",
     ))
 }
 

@@ -1,9 +1,12 @@
 //! Which transforms there are, how often and how strong: plain data.
 
+mod cascade;
 mod check;
 mod presets;
 
 use serde::{Deserialize, Serialize};
+
+pub use cascade::CascadeStep;
 
 /// Numbers from `low` to `high`, all equally likely.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,7 +187,8 @@ pub enum IntensityStep {
 }
 
 /// All transforms of a training sample, in order: [`spatial`](Self::spatial), the
-/// [`intensity`](Self::intensity) steps as listed, mirroring.
+/// [`intensity`](Self::intensity) steps as listed, mirroring, the [`cascade`](Self::cascade) steps
+/// as listed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Augmentation {
     /// Rotation and scaling.
@@ -193,6 +197,10 @@ pub struct Augmentation {
     pub intensity: Vec<IntensityStep>,
     /// Probability that an axis is mirrored, for each allowed axis.
     pub mirror_probability: f64,
+    /// Disturbances of the previous stage's segmentation, done in this order; without effect
+    /// unless there is one.
+    #[serde(default)]
+    pub cascade: Vec<CascadeStep>,
 }
 
 impl Augmentation {

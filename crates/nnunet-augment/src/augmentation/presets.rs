@@ -1,8 +1,8 @@
 //! The published lists of transforms.
 
 use super::{
-    Augmentation, BlurWidth, Factor, IntensityStep, Interpolation, Interval, LabelVote,
-    NoiseStrength, Polarity, Reduction, ScaleEffect, SpatialStep,
+    Augmentation, BlurWidth, CascadeStep, Factor, IntensityStep, Interpolation, Interval,
+    LabelVote, NoiseStrength, Polarity, Reduction, ScaleEffect, SpatialStep,
 };
 
 impl Augmentation {
@@ -53,6 +53,7 @@ impl Augmentation {
                 gamma(Polarity::Plain),
             ],
             mirror_probability: 0.5,
+            cascade: CascadeStep::published(1.0),
         }
     }
 
@@ -102,6 +103,7 @@ impl Augmentation {
                 gamma(0.3, Polarity::Plain),
             ],
             mirror_probability: 0.5,
+            cascade: CascadeStep::published(0.5),
         }
     }
 
@@ -113,6 +115,7 @@ impl Augmentation {
         none.spatial.scaling_probability = 0.0;
         none.intensity.clear();
         none.mirror_probability = 0.0;
+        none.cascade.clear();
         none
     }
 }

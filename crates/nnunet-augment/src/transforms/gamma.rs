@@ -1,6 +1,6 @@
 //! Gamma: a power curve over the range of a channel.
 
-use super::moments::Moments;
+use super::moments::{BLOCK, Gathered, Moments};
 use super::power::power;
 use crate::augmentation::Polarity;
 
@@ -22,11 +22,15 @@ pub(super) fn bend(channel: &mut [f32], exponent: f64, polarity: Polarity) {
     let range = before.max - before.min;
     let to_unit = 1.0 / range.max(SMALLEST as f32);
     let exponent = exponent as f32;
-    for value in channel.iter_mut() {
-        let unit = ((sign * *value - min) * to_unit).clamp(0.0, 1.0);
-        *value = power(unit, exponent) * range + min;
+    let mut gathered = Gathered::about((sign * before.mean as f32).clamp(min, min + range));
+    for block in channel.chunks_mut(BLOCK) {
+        for value in block.iter_mut() {
+            let unit = ((sign * *value - min) * to_unit).clamp(0.0, 1.0);
+            *value = power(unit, exponent) * range + min;
+        }
+        gathered.add(block);
     }
-    let after = Moments::of(channel);
+    let after = gathered.moments(channel);
     let gain = sign * (before.deviation / after.deviation.max(SMALLEST)) as f32;
     let (centre, mean) = (after.mean as f32, before.mean as f32);
     for value in channel {

@@ -1,6 +1,6 @@
 //! Labels between voxels: the neighbours vote.
 
-use super::sampling::{RowPath, Volume, split};
+use super::sampling::{LANES, Points, RowPath, Split, Volume};
 use crate::augmentation::LabelVote;
 
 /// The label of what lies outside.
@@ -18,27 +18,22 @@ pub(super) fn vote_volume_row(
 ) {
     let Volume { values, shape } = volume;
     let (row, plane) = (shape[2], shape[1] * shape[2]);
-    let last = shape.map(|n| n.saturating_sub(2));
-    out.fill(OUTSIDE);
-    for j in path.inside.clone() {
-        let step = j as f32;
-        let (z, tz) = split(path.start[0] + step * path.step[0], last[0]);
-        let (y, ty) = split(path.start[1] + step * path.step[1], last[1]);
-        let (x, tx) = split(path.start[2] + step * path.step[2], last[2]);
-        let corner = z * plane + y * row + x;
-        let [a, b] = pair(values, corner);
-        let [c, d] = pair(values, corner + row);
-        let [e, f] = pair(values, corner + plane);
-        let [g, h] = pair(values, corner + plane + row);
-        let labels = [a, b, c, d, e, f, g, h];
-        out[j] = if labels == [a; 8] {
-            a
-        } else {
-            let nearest = 4 * upper(z, tz) + 2 * upper(y, ty) + upper(x, tx);
-            let weights =
-                std::array::from_fn(|n| side(tz, n & 4) * side(ty, n & 2) * side(tx, n & 1));
-            winner(labels, weights, nearest, vote)
+    if path.inside != path.part {
+        out.fill(OUTSIDE);
+    }
+    let Some(rows) = Rows::new(values, [0, row, plane, plane + row]) else {
+        out.fill(OUTSIDE);
+        return;
+    };
+    for (j, place) in path.groups() {
+        let points = Points::in_volume(shape, path, j, 2);
+        let Points { z, y, x, .. } = &points;
+        let weight = |n, lane: usize| {
+            side(z.rest[lane], n & 4) * side(y.rest[lane], n & 2) * side(x.rest[lane], n & 1)
         };
+        let nearest = |lane| 4 * upper(z, lane) + 2 * upper(y, lane) + upper(x, lane);
+        let pairs = rows.pairs(&points);
+        elect::<4, 8>(&pairs, weight, nearest, vote, &mut out[place]);
     }
 }
 
@@ -52,50 +47,137 @@ pub(super) fn vote_slice_row(
     out: &mut [i16],
 ) {
     let Volume { values, shape } = volume;
-    let row = shape[2];
-    let last = shape.map(|n| n.saturating_sub(2));
-    out.fill(OUTSIDE);
-    for j in path.inside.clone() {
-        let step = j as f32;
-        let (y, ty) = split(path.start[1] + step * path.step[1], last[1]);
-        let (x, tx) = split(path.start[2] + step * path.step[2], last[2]);
-        let corner = (z * shape[1] + y) * row + x;
-        let [a, b] = pair(values, corner);
-        let [c, d] = pair(values, corner + row);
-        let labels = [a, b, c, d];
-        out[j] = if labels == [a; 4] {
-            a
-        } else {
-            let nearest = 2 * upper(y, ty) + upper(x, tx);
-            let weights = std::array::from_fn(|n| side(ty, n & 2) * side(tx, n & 1));
-            winner(labels, weights, nearest, vote)
-        };
+    if path.inside != path.part {
+        out.fill(OUTSIDE);
+    }
+    let Some(rows) = Rows::new(values, [0, shape[2]]) else {
+        out.fill(OUTSIDE);
+        return;
+    };
+    for (j, place) in path.groups() {
+        let points = Points::in_slice(shape, z, path, j, 2);
+        let Points { y, x, .. } = &points;
+        let weight = |n, lane: usize| side(y.rest[lane], n & 2) * side(x.rest[lane], n & 1);
+        let nearest = |lane| 2 * upper(y, lane) + upper(x, lane);
+        let pairs = rows.pairs(&points);
+        elect::<2, 4>(&pairs, weight, nearest, vote, &mut out[place]);
     }
 }
 
-#[inline(always)]
-fn pair(values: &[i16], at: usize) -> [i16; 2] {
-    (values.get(at..))
-        .and_then(|rest| rest.first_chunk::<2>())
-        .copied()
-        .unwrap_or([OUTSIDE; 2])
+/// A volume of labels from each of the rows of a kernel on.
+#[derive(Clone, Copy, Debug)]
+struct Rows<'a, const R: usize>([&'a [i16]; R]);
+
+impl<'a, const R: usize> Rows<'a, R> {
+    /// `None` if the volume is smaller than a kernel.
+    fn new(values: &'a [i16], offsets: [usize; R]) -> Option<Self> {
+        let length = values.len().checked_sub(offsets[R - 1])?;
+        Some(Self(offsets.map(|at| &values[at..at + length])))
+    }
+
+    /// The labels of each kernel, two in each row, as one word.
+    #[inline(always)]
+    fn pairs(&self, points: &Points) -> [[u32; LANES]; R] {
+        let mut pairs = [[u32::MAX; LANES]; R];
+        for (row, pairs) in self.0.iter().zip(&mut pairs) {
+            for (pair, corner) in pairs.iter_mut().zip(&points.corner) {
+                let found = (row.get(*corner as usize..)).and_then(|rest| rest.first_chunk::<2>());
+                if let Some(&[a, b]) = found {
+                    *pair = u32::from(a as u16) | u32::from(b as u16) << 16;
+                }
+            }
+        }
+        pairs
+    }
 }
 
-/// Whether the second of two neighbours is the nearer one; a tie goes to the even coordinate.
-/// Coordinates count from a voxel that may have any parity in the crop; only exact ties between
-/// labels that also tie in votes are affected.
+/// Elects the label of each voxel of a group. `weight` gives the weight of a neighbour of a
+/// voxel, `nearest` says which neighbour is the nearest.
 #[inline(always)]
-fn upper(index: usize, t: f32) -> usize {
-    usize::from(t > 0.5 || (t == 0.5 && index % 2 == 1))
-}
-
-#[inline(always)]
-fn side(t: f32, upper: usize) -> f32 {
-    if upper == 0 { 1.0 - t } else { t }
+fn elect<const R: usize, const N: usize>(
+    pairs: &[[u32; LANES]; R],
+    weight: impl Fn(usize, usize) -> f32,
+    nearest: impl Fn(usize) -> usize,
+    vote: LabelVote,
+    out: &mut [i16],
+) {
+    // Most voxels are among voxels of one label.
+    let mut labels = [0_i16; LANES];
+    let mut differences = [0_u32; LANES];
+    for lane in 0..LANES {
+        let first = pairs[0][lane];
+        labels[lane] = first as i16;
+        differences[lane] = (first ^ (first >> 16)) & 0xffff;
+    }
+    for pairs in &pairs[1..] {
+        for lane in 0..LANES {
+            differences[lane] |= pairs[lane] ^ (u32::from(labels[lane] as u16) * 0x1_0001);
+        }
+    }
+    out.copy_from_slice(&labels[..out.len()]);
+    if differences == [0; LANES] {
+        return;
+    }
+    for (lane, out) in out.iter_mut().enumerate() {
+        if differences[lane] != 0 {
+            let labels = std::array::from_fn(|n| (pairs[n / 2][lane] >> (n % 2 * 16)) as i16);
+            let weights = std::array::from_fn(|n| weight(n, lane));
+            *out = winner::<N>(labels, weights, nearest(lane), vote);
+        }
+    }
 }
 
 /// The label that wins the vote.
+#[inline(always)]
 fn winner<const N: usize>(
+    labels: [i16; N],
+    weights: [f32; N],
+    nearest: usize,
+    vote: LabelVote,
+) -> i16 {
+    let one = labels[0];
+    let mut other = one;
+    for label in labels {
+        other = if label == one { other } else { label };
+    }
+    let (mut for_one, mut for_other) = (0.0_f32, 0.0_f32);
+    let mut more = false;
+    for n in 0..N {
+        let (label, weight) = (labels[n], weights[n]);
+        for_one += if label == one { weight } else { 0.0 };
+        for_other += if label == one { 0.0 } else { weight };
+        more |= (label != one) & (label != other);
+    }
+    if more {
+        return winner_of_many(labels, weights, nearest, vote);
+    }
+    match vote {
+        LabelVote::Half => {
+            let enough = 0.5 - TOLERANCE;
+            match (for_one >= enough, for_other >= enough) {
+                (true, true) => one.max(other),
+                (true, false) => one,
+                (false, true) => other,
+                (false, false) => 0,
+            }
+        }
+        LabelVote::Most => {
+            let for_one = half_precision(1000.0 * for_one);
+            let for_other = half_precision(1000.0 * for_other);
+            if for_one == for_other {
+                labels[nearest]
+            } else if for_one > for_other {
+                one
+            } else {
+                other
+            }
+        }
+    }
+}
+
+/// The label that wins the vote if there are more than two.
+#[inline(never)]
+fn winner_of_many<const N: usize>(
     labels: [i16; N],
     weights: [f32; N],
     nearest: usize,
@@ -107,9 +189,8 @@ fn winner<const N: usize>(
         let first = labels.iter().position(|other| *other == label);
         votes[first.unwrap_or(0)] += weight;
     }
-    let candidates = labels.into_iter().zip(votes);
     match vote {
-        LabelVote::Half => candidates
+        LabelVote::Half => (labels.into_iter().zip(votes))
             .filter(|(_, votes)| *votes >= 0.5 - TOLERANCE)
             .map(|(label, _)| label)
             .max()
@@ -117,23 +198,30 @@ fn winner<const N: usize>(
         LabelVote::Most => {
             let scores = votes.map(|votes| half_precision(1000.0 * votes));
             let best = scores.into_iter().fold(0.0, f32::max);
-            let mut tied = (labels.into_iter().zip(scores))
+            let preferred = labels[nearest];
+            let tied = (labels.into_iter().zip(scores))
                 .filter(|(_, score)| *score == best)
                 .map(|(label, _)| label);
-            let first = tied.next().unwrap_or(OUTSIDE);
-            let Some(second) = tied.next() else {
-                return first;
-            };
-            let preferred = labels[nearest];
-            let mut lowest = first.min(second);
-            let mut found = first == preferred || second == preferred;
-            for label in tied {
-                lowest = lowest.min(label);
-                found |= label == preferred;
+            if tied.clone().any(|label| label == preferred) {
+                return preferred;
             }
-            if found { preferred } else { lowest }
+            tied.min().unwrap_or(OUTSIDE)
         }
     }
+}
+
+/// Whether the second of two neighbours is the nearer one; a tie goes to the even coordinate.
+/// Coordinates count from a voxel that may have any parity in the crop; only exact ties between
+/// labels that also tie in votes are affected.
+#[inline(always)]
+fn upper(split: &Split, lane: usize) -> usize {
+    let t = split.rest[lane];
+    usize::from(t > 0.5 || (t == 0.5 && split.index(lane) % 2 == 1))
+}
+
+#[inline(always)]
+fn side(t: f32, upper: usize) -> f32 {
+    if upper == 0 { 1.0 - t } else { t }
 }
 
 /// Rounds to eleven significant bits, half to even: what a number of moderate size becomes in
@@ -146,7 +234,29 @@ fn half_precision(value: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// The short way for two labels is the long way.
+        #[test]
+        fn two_labels_are_a_case_of_many(
+            labels in proptest::array::uniform4(-1_i16..2),
+            tenths in proptest::array::uniform4(0_u8..4),
+            nearest in 0_usize..4,
+            most: bool,
+        ) {
+            let total = tenths.iter().sum::<u8>().max(1);
+            let weights = tenths.map(|tenth| f32::from(tenth) / f32::from(total));
+            let vote = if most { LabelVote::Most } else { LabelVote::Half };
+            prop_assume!(weights[nearest] > 0.0);
+            prop_assert_eq!(
+                winner(labels, weights, nearest, vote),
+                winner_of_many(labels, weights, nearest, vote)
+            );
+        }
+    }
 
     #[test]
     fn half_precision_keeps_eleven_bits() {
@@ -159,18 +269,21 @@ mod tests {
 
     #[test]
     fn most_votes_win_and_ties_go_to_the_nearest() {
-        let most = |labels, weights, nearest| winner(labels, weights, nearest, LabelVote::Most);
+        let most =
+            |labels, weights, nearest| winner::<4>(labels, weights, nearest, LabelVote::Most);
         assert_eq!(most([0, 1, 1, 2], [0.4, 0.25, 0.2, 0.15], 0), 1);
         assert_eq!(most([2, 1, 1, 2], [0.25; 4], 0), 2);
         assert_eq!(most([2, 1, 3, 2], [0.3, 0.3, 0.3, 0.1], 2), 2);
         assert_eq!(most([2, 1, 3, 4], [0.3, 0.3, 0.1, 0.3], 2), 1);
+        assert_eq!(most([-1, -1, 3, 4], [0.3, 0.3, 0.1, 0.3], 2), -1);
     }
 
     #[test]
     fn without_a_majority_there_is_background() {
-        let half = |labels, weights| winner(labels, weights, 0, LabelVote::Half);
+        let half = |labels, weights| winner::<4>(labels, weights, 0, LabelVote::Half);
         assert_eq!(half([1, 2, 3, 3], [0.4, 0.3, 0.2, 0.1]), 0);
         assert_eq!(half([1, 2, 1, 3], [0.4, 0.3, 0.2, 0.1]), 1);
         assert_eq!(half([1, 2, 1, 2], [0.25; 4]), 2);
+        assert_eq!(half([-1, -1, 1, 2], [0.25; 4]), -1);
     }
 }

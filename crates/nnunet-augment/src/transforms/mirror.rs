@@ -2,13 +2,16 @@
 
 use super::PatchMut;
 
-/// Mirrors the image and the labels along the chosen axes `(z, y, x)`.
+/// Mirrors the image and all labels along the chosen axes `(z, y, x)`.
 pub fn mirror(patch: &mut PatchMut<'_>, axes: [bool; 3]) {
     let shape = patch.shape;
     for channel in patch.channels_mut() {
         flip(channel, shape, axes);
     }
     flip(patch.labels, shape, axes);
+    if let Some(previous) = patch.previous.as_deref_mut() {
+        flip(previous, shape, axes);
+    }
 }
 
 fn flip<T>(volume: &mut [T], [nz, ny, nx]: [usize; 3], [z, y, x]: [bool; 3]) {

@@ -11,6 +11,7 @@ pub(crate) mod axis;
 mod blur;
 mod brightness;
 mod bspline;
+mod cascade;
 mod contrast;
 mod gamma;
 mod labels;
@@ -18,16 +19,18 @@ mod low_resolution;
 mod mask;
 mod mirror;
 mod moments;
+mod motion;
 mod noise;
 mod power;
 mod sampling;
 mod spatial;
 
+pub use cascade::{BinaryOperator, CascadeDraw, encode_previous_stage};
 pub(crate) use labels::OUTSIDE;
 pub use mask::{clear_outside, zero_outside};
 pub use mirror::mirror;
+pub(crate) use motion::{Motion, Window};
 pub use spatial::SpatialDraw;
-pub(crate) use spatial::{Motion, Window};
 
 /// A patch in somebody's buffers.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct PatchMut<'a> {
     pub(crate) data: &'a mut [f32],
     /// Labels `(z, y, x)`.
     pub(crate) labels: &'a mut [i16],
+    /// Labels `(z, y, x)` of the previous stage of a cascade.
+    pub(crate) previous: Option<&'a mut [i16]>,
     /// Voxels along `(z, y, x)`.
     pub(crate) shape: [usize; 3],
 }
@@ -65,8 +70,26 @@ impl<'a> PatchMut<'a> {
         Ok(Self {
             data,
             labels,
+            previous: None,
             shape,
         })
+    }
+
+    /// Adds labels `(z, y, x)` of the previous stage of a cascade, contiguous; they go where the
+    /// labels go.
+    ///
+    /// # Errors
+    /// [`AugmentError::Setting`] if the length does not match the shape.
+    pub fn with_previous_stage(mut self, previous: &'a mut [i16]) -> Result<Self, AugmentError> {
+        if previous.len() != self.labels.len() {
+            return Err(AugmentError::setting(
+                "patch.previous",
+                format!("{} labels", previous.len()),
+                "as many labels of the previous stage as the patch has voxels",
+            ));
+        }
+        self.previous = Some(previous);
+        Ok(self)
     }
 
     /// Number of channels.

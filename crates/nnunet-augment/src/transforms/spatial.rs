@@ -6,15 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::bspline::{self, Extension, GAIN};
 use super::labels::{vote_slice_row, vote_volume_row};
-use super::sampling::{Cubic, Linear, RowPath, Volume, sample_slice_row, sample_volume_row};
+use super::motion::{Motion, Window};
+use super::sampling::{
+    Volume, cubic_slice_row, cubic_volume_row, linear_slice_row, linear_volume_row,
+};
 use crate::augmentation::{Interpolation, LabelVote};
 use crate::setup::PatchGeometry;
 
 /// Samples beyond those under the kernel from which spline coefficients are found: what lies
 /// further away weighs less than 10⁻⁵.
 const FILTER_MARGIN: i64 = 9;
-/// Points that rounding puts just outside the image still count as inside.
-const EDGE_TOLERANCE: f64 = 1e-6;
+/// The patch is worked on in tiles of this shape, so that the oblique box of the crop under a
+/// tile fits the nearest caches and comes from memory once.
+const TILE: [usize; 3] = [16, 16, 32];
+/// Labels in smaller ones, so that many are of one label.
+const LABEL_TILE: [usize; 3] = [8, 8, 16];
 
 /// A rotation and scaling as drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,19 +34,6 @@ pub struct SpatialDraw {
     pub interpolation: Interpolation,
     /// How labels are interpolated.
     pub labels: LabelVote,
-}
-
-/// A box of a crop, in voxels of the crop; it may reach beyond it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub(crate) low: [i64; 3],
-    pub(crate) shape: [usize; 3],
-}
-
-impl Window {
-    pub(crate) fn volume(&self) -> usize {
-        self.shape.iter().product()
-    }
 }
 
 impl SpatialDraw {
@@ -88,7 +81,7 @@ impl SpatialDraw {
         values: &mut [f32],
         out: &mut [f32],
     ) {
-        let planar = motion.geometry != PatchGeometry::Volume;
+        let planar = motion.is_planar();
         let shape = window.shape;
         if self.interpolation == Interpolation::Cubic {
             to_coefficients(values, shape, planar);
@@ -98,20 +91,21 @@ impl SpatialDraw {
             Interpolation::Linear => 1.0,
             Interpolation::Cubic => 0.0,
         };
-        motion.for_each_row(window, self.kernel_offset(), border, |row, z, path| {
+        let offset = self.kernel_offset();
+        motion.for_each_row(window, TILE, (offset, border), |row, z, path| {
             let out = &mut out[row];
             match (self.interpolation, z) {
                 (Interpolation::Linear, None) => {
-                    sample_volume_row::<2, Linear>(volume, path, 1.0, out);
+                    linear_volume_row(volume, path, out);
                 }
                 (Interpolation::Cubic, None) => {
-                    sample_volume_row::<4, Cubic>(volume, path, GAIN * GAIN * GAIN, out);
+                    cubic_volume_row(volume, path, GAIN * GAIN * GAIN, out);
                 }
                 (Interpolation::Linear, Some(z)) => {
-                    sample_slice_row::<2, Linear>(volume, z, path, 1.0, out);
+                    linear_slice_row(volume, z, path, out);
                 }
                 (Interpolation::Cubic, Some(z)) => {
-                    sample_slice_row::<4, Cubic>(volume, z, path, GAIN * GAIN, out);
+                    cubic_slice_row(volume, z, path, GAIN * GAIN, out);
                 }
             }
         });
@@ -129,10 +123,18 @@ impl SpatialDraw {
             values,
             shape: window.shape,
         };
-        motion.for_each_row(window, 0.0, 1.0, |row, z, path| match z {
-            None => vote_volume_row(volume, path, self.labels, &mut out[row]),
-            Some(z) => vote_slice_row(volume, z, path, self.labels, &mut out[row]),
-        });
+        for tile in motion.tiles(window, LABEL_TILE, 1.0) {
+            let label = (tile.reached.as_ref())
+                .and_then(|reached| common_label(values, window.shape, reached));
+            if let Some(label) = label {
+                fill_box(out, motion.patch(), &tile.voxels, label);
+                continue;
+            }
+            motion.for_each_row_of(&tile, window, (0.0, 1.0), |row, z, path| match z {
+                None => vote_volume_row(volume, path, self.labels, &mut out[row]),
+                Some(z) => vote_slice_row(volume, z, path, self.labels, &mut out[row]),
+            });
+        }
     }
 
     /// How far before a point, beyond the voxel below it, its kernel begins.
@@ -144,114 +146,32 @@ impl SpatialDraw {
     }
 }
 
-/// Where the voxels of a patch come from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Motion {
-    matrix: [[f64; 3]; 3],
-    patch: [usize; 3],
-    crop: [usize; 3],
-    geometry: PatchGeometry,
-}
-
-impl Motion {
-    pub(crate) fn new(
-        draw: &SpatialDraw,
-        patch: [usize; 3],
-        crop: [usize; 3],
-        geometry: PatchGeometry,
-    ) -> Self {
-        Self {
-            matrix: draw.matrix(geometry),
-            patch,
-            crop,
-            geometry,
-        }
-    }
-
-    /// The box of the crop under all output voxels, at most `border` voxels beyond the crop, and
-    /// with a `margin` inside it.
-    fn window(&self, border: i64, margin: i64) -> Window {
-        let mut low = [0; 3];
-        let mut shape = [0; 3];
-        for axis in 0..3 {
-            if axis == 0 && self.geometry != PatchGeometry::Volume {
-                low[0] = self.first_slice();
-                shape[0] = self.patch[0];
-                continue;
-            }
-            let crop = self.crop[axis] as i64;
-            let centre = (crop - 1) as f64 / 2.0;
-            let reach: f64 = (0..3)
-                .map(|k| self.matrix[axis][k].abs() * half(self.patch[k]))
-                .sum();
-            let first = (centre - reach - EDGE_TOLERANCE).floor() as i64 - margin;
-            let last = (centre + reach + EDGE_TOLERANCE).floor() as i64 + 1 + margin;
-            let first = first.max(-border);
-            let last = last.min(crop - 1 + border);
-            low[axis] = first;
-            shape[axis] = (last - first + 1).max(0) as usize;
-        }
-        if margin > 0 {
-            add_halo(&mut low, &mut shape, self.geometry);
-        }
-        Window { low, shape }
-    }
-
-    /// The slice of the crop that becomes the first one of the patch.
-    fn first_slice(&self) -> i64 {
-        (self.crop[0] / 2) as i64 - (self.patch[0] / 2) as i64
-    }
-
-    /// Calls `work` for each row of the patch with its voxels, the slice of the window that it
-    /// is read from (`None` if from all), and the path of its points. Points more than `border`
-    /// outside the crop are left out.
-    fn for_each_row(
-        &self,
-        window: &Window,
-        kernel_offset: f64,
-        border: f64,
-        mut work: impl FnMut(Range<usize>, Option<usize>, &RowPath),
-    ) {
-        let [nz, ny, nx] = self.patch;
-        let step = [0, 1, 2].map(|axis| self.matrix[axis][2]);
-        let planar = self.geometry != PatchGeometry::Volume;
-        for z in 0..nz {
-            for y in 0..ny {
-                let position = [z as f64 - half(nz), y as f64 - half(ny), -half(nx)];
-                let start: [f64; 3] = std::array::from_fn(|axis| {
-                    let moved: f64 = (0..3).map(|k| self.matrix[axis][k] * position[k]).sum();
-                    moved + half(self.crop[axis])
-                });
-                let mut inside = 0..nx;
-                for axis in usize::from(planar)..3 {
-                    let limits = (-border, half(self.crop[axis]) * 2.0 + border);
-                    inside = steps_within(inside, start[axis], step[axis], limits);
-                }
-                let path = RowPath {
-                    start: std::array::from_fn(|axis| {
-                        (start[axis] - window.low[axis] as f64 - kernel_offset) as f32
-                    }),
-                    step: step.map(|v| v as f32),
-                    inside,
-                };
-                let row = (z * ny + y) * nx;
-                work(row..row + nx, planar.then_some(z), &path);
+/// The label of all voxels of a box, if it is the same.
+fn common_label(values: &[i16], shape: [usize; 3], voxels: &[Range<usize>; 3]) -> Option<i16> {
+    let [slices, rows, x] = voxels;
+    let row = |z: usize, y: usize| {
+        let start = (z * shape[1] + y) * shape[2];
+        values.get(start + x.start..start + x.end)
+    };
+    let label = *row(slices.start, rows.start)?.first()?;
+    for z in slices.clone() {
+        for y in rows.clone() {
+            let different = row(z, y)?.iter().fold(0, |found, v| found | (v ^ label));
+            if different != 0 {
+                return None;
             }
         }
     }
+    Some(label)
 }
 
-/// Half the distance between the first and the last voxel of an edge.
-fn half(edge: usize) -> f64 {
-    (edge as f64 - 1.0) / 2.0
-}
-
-/// Makes room for the one coefficient before and the two after the box that a kernel at its
-/// border needs.
-fn add_halo(low: &mut [i64; 3], shape: &mut [usize; 3], geometry: PatchGeometry) {
-    for axis in usize::from(geometry != PatchGeometry::Volume)..3 {
-        low[axis] -= 1;
-        shape[axis] += 3;
+fn fill_box(out: &mut [i16], shape: [usize; 3], voxels: &[Range<usize>; 3], label: i16) {
+    let [slices, rows, x] = voxels;
+    for z in slices.clone() {
+        for y in rows.clone() {
+            let start = (z * shape[1] + y) * shape[2];
+            out[start + x.start..start + x.end].fill(label);
+        }
     }
 }
 
@@ -293,27 +213,6 @@ fn to_coefficients(values: &mut [f32], shape: [usize; 3], planar: bool) {
     }
 }
 
-/// The part of a range of steps for which `start + step · j` lies within the limits.
-fn steps_within(
-    range: Range<usize>,
-    start: f64,
-    step: f64,
-    (low, high): (f64, f64),
-) -> Range<usize> {
-    let (low, high) = (low - EDGE_TOLERANCE, high + EDGE_TOLERANCE);
-    if step.abs() < 1e-12 {
-        return if (low..=high).contains(&start) {
-            range
-        } else {
-            0..0
-        };
-    }
-    let (a, b) = ((low - start) / step, (high - start) / step);
-    let first = a.min(b).ceil().max(range.start as f64) as usize;
-    let end = (a.max(b).floor() + 1.0).clamp(0.0, range.end as f64) as usize;
-    first..end.max(first)
-}
-
 fn multiply(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     a.map(|row| std::array::from_fn(|j| (0..3).map(|k| row[k] * b[k][j]).sum()))
 }
@@ -321,16 +220,6 @@ fn multiply(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_within_are_those_inside() {
-        assert_eq!(steps_within(0..10, -2.0, 1.0, (0.0, 3.0)), 2..6);
-        assert_eq!(steps_within(0..10, 5.0, -1.0, (0.0, 3.0)), 2..6);
-        assert_eq!(steps_within(0..10, 1.0, 0.0, (0.0, 3.0)), 0..10);
-        assert!(steps_within(0..10, 4.0, 0.0, (0.0, 3.0)).is_empty());
-        assert!(steps_within(0..10, 4.0, 1.0, (0.0, 3.0)).is_empty());
-        assert!(steps_within(0..10, -40.0, 1.0, (0.0, 3.0)).is_empty());
-    }
 
     #[test]
     fn the_matrix_turns_the_planes_in_the_references_order() {

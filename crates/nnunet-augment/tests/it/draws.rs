@@ -1,11 +1,11 @@
 //! How often and how strong: 10 000 draws of each list.
 
-use nnunet_augment::augmentation::Augmentation;
-use nnunet_augment::transforms::IntensityDraw;
+use nnunet_augment::augmentation::{Augmentation, Polarity};
+use nnunet_augment::transforms::{BinaryOperator, CascadeDraw, IntensityDraw};
 use nnunet_augment::{AugmentationSetup, PatchGeometry, Purpose, SampleAddress, SampleDraw};
 use nnunet_schema::{Fold, Shape};
 
-const DRAWS: u64 = 10_000;
+pub(crate) const DRAWS: u64 = 10_000;
 
 fn draw_all(augmentation: &Augmentation, setup: &AugmentationSetup) -> Vec<SampleDraw> {
     (0..DRAWS)
@@ -28,7 +28,7 @@ fn volume() -> AugmentationSetup {
 }
 
 /// Four standard deviations of a frequency of 10 000 draws.
-fn assert_frequency(what: &str, count: usize, probability: f64) {
+pub(crate) fn assert_frequency(what: &str, count: usize, probability: f64) {
     let found = count as f64 / DRAWS as f64;
     let tolerance = 4.0 * (probability * (1.0 - probability) / DRAWS as f64).sqrt();
     assert!(
@@ -108,9 +108,12 @@ fn low_resolution(step: &IntensityDraw) -> Option<Vec<f64>> {
     }
 }
 
-fn gamma(step: &IntensityDraw) -> Option<Vec<f64>> {
-    match step {
-        IntensityDraw::Gamma { exponents, .. } => Some(exponents.clone()),
+fn gamma(wanted: Polarity) -> impl Fn(&IntensityDraw) -> Option<Vec<f64>> {
+    move |step| match step {
+        IntensityDraw::Gamma {
+            exponents,
+            polarity,
+        } if *polarity == wanted => Some(exponents.clone()),
         _ => None,
     }
 }
@@ -139,10 +142,12 @@ fn the_papers_list() {
     let found = seen(&draws, low_resolution);
     assert_frequency("low resolution", found.count, 0.25 * 0.75);
     assert_fills("low resolution", &found.values, 0.5, 1.0);
-    let found = seen(&draws, gamma);
-    assert_fills("gamma", &found.values, 0.7, 1.5);
-    // Plain and inverted, 0.15 each.
-    assert!((found.count as f64 / DRAWS as f64 - 0.3).abs() < 0.02);
+    for polarity in [Polarity::Plain, Polarity::Inverted] {
+        let found = seen(&draws, gamma(polarity));
+        assert_frequency("gamma", found.count, 0.15);
+        assert_fills("gamma", &found.values, 0.7, 1.5);
+        assert!((mean(&found.values) - 1.1).abs() < 0.03);
+    }
 }
 
 #[test]
@@ -167,12 +172,27 @@ fn the_python_programs_list() {
     let found = seen(&draws, low_resolution);
     assert_frequency("low resolution", found.count, 0.25 * 0.75);
     assert_fills("low resolution", &found.values, 0.5, 1.0);
-    let found = seen(&draws, gamma);
-    assert_fills("gamma", &found.values, 0.7, 1.5);
-    assert!((found.count as f64 / DRAWS as f64 - 0.4).abs() < 0.02);
-    // As often below 1 as above, although there is less room below.
-    let below = found.values.iter().filter(|v| **v < 1.0).count() as f64;
-    assert!((below / found.values.len() as f64 - 0.5).abs() < 0.03);
+    for (polarity, probability) in [(Polarity::Inverted, 0.1), (Polarity::Plain, 0.3)] {
+        let found = seen(&draws, gamma(polarity));
+        assert_frequency("gamma", found.count, probability);
+        assert_fills("gamma", &found.values, 0.7, 1.5);
+        // As often below 1 as above, although there is less room below.
+        let below = found.values.iter().filter(|v| **v < 1.0).count() as f64;
+        assert!((below / found.values.len() as f64 - 0.5).abs() < 0.05);
+    }
+    // Both polarities may come to one sample, the inverted one first.
+    let both = (draws.iter())
+        .filter(|draw| {
+            let polarities: Vec<_> = (draw.intensity.iter())
+                .filter_map(|step| match step {
+                    IntensityDraw::Gamma { polarity, .. } => Some(*polarity),
+                    _ => None,
+                })
+                .collect();
+            polarities == [Polarity::Inverted, Polarity::Plain]
+        })
+        .count();
+    assert_frequency("gamma twice", both, 0.03);
 }
 
 fn check_geometry(draws: &[SampleDraw], setup: &AugmentationSetup, low: f64, high: f64) {
@@ -236,4 +256,109 @@ fn a_draw_survives_json() {
         let back: SampleDraw = serde_json::from_str(&text).unwrap();
         assert_eq!(back, *draw);
     }
+}
+
+fn cascade_draws(augmentation: &Augmentation, labels: usize) -> Vec<Vec<CascadeDraw>> {
+    (0..DRAWS)
+        .map(|iteration| {
+            let address = SampleAddress {
+                seed: 11,
+                fold: Fold::All,
+                epoch: 2,
+                iteration,
+                sample: 1,
+            };
+            let mut generator = address.generator(Purpose::TrainingCascade);
+            augmentation.draw_cascade(labels, &mut generator)
+        })
+        .collect()
+}
+
+#[test]
+fn disturbances_of_the_previous_stage() {
+    for (augmentation, of_labels) in [(Augmentation::paper(), 1.0), (Augmentation::v2(), 0.5)] {
+        let samples = cascade_draws(&augmentation, 3);
+        let mut radii = Vec::new();
+        let mut choices = Vec::new();
+        let mut operators = [0; 4];
+        for label in 0..3 {
+            let (mut operated, mut removed) = (0, 0);
+            for draw in samples.iter().flatten() {
+                match draw {
+                    CascadeDraw::Operator {
+                        label: of,
+                        operator,
+                        radius,
+                    } if *of == label => {
+                        operated += 1;
+                        radii.push(*radius);
+                        let number = BinaryOperator::ALL.iter().position(|o| o == operator);
+                        operators[number.unwrap()] += 1;
+                    }
+                    CascadeDraw::RemoveComponent {
+                        label: of,
+                        largest_share,
+                        choice,
+                    } if *of == label => {
+                        removed += 1;
+                        assert_eq!(*largest_share, 0.15);
+                        choices.push(*choice);
+                    }
+                    _ => {}
+                }
+            }
+            assert_frequency("operator", operated, 0.4 * of_labels);
+            assert_frequency("removal", removed, 0.2 * of_labels);
+        }
+        assert_fills("radius", &radii, 1.0, 8.0);
+        assert!((mean(&radii) - 4.5).abs() < 0.1);
+        assert_fills("choice", &choices, 0.0, 1.0);
+        for count in operators {
+            let share = f64::from(count) / radii.len() as f64;
+            assert!((share - 0.25).abs() < 0.03, "{operators:?}");
+        }
+    }
+}
+
+#[test]
+fn labels_are_disturbed_in_random_order_and_operators_come_first() {
+    let mut first = [0; 3];
+    for sample in cascade_draws(&Augmentation::paper(), 3) {
+        let labels: Vec<_> = (sample.iter())
+            .filter_map(|draw| match draw {
+                CascadeDraw::Operator { label, .. } => Some(*label),
+                _ => None,
+            })
+            .collect();
+        if let [label, ..] = labels[..] {
+            assert_eq!(labels.len(), 3);
+            first[label] += 1;
+            let operators = sample.iter().take(3);
+            assert!(
+                operators
+                    .clone()
+                    .all(|d| matches!(d, CascadeDraw::Operator { .. }))
+            );
+        }
+    }
+    for count in first {
+        assert_frequency("first label", count, 0.4 / 3.0);
+    }
+}
+
+#[test]
+fn long_slices_turn_a_little_and_stacks_all_round() {
+    use std::f64::consts::PI;
+    let angles = |patch: [usize; 3], geometry| {
+        let setup = AugmentationSetup::for_patch(Shape::new(patch), geometry);
+        let draws = draw_all(&Augmentation::v2(), &setup);
+        let turned = draws.iter().filter_map(|draw| draw.spatial);
+        let angles: Vec<_> = turned.map(|s| s.angles[0]).filter(|a| *a != 0.0).collect();
+        assert_frequency("rotation", angles.len(), 0.2);
+        angles
+    };
+    let long = angles([1, 320, 192], PatchGeometry::Slice);
+    assert_fills("angle", &long, -PI / 12.0, PI / 12.0);
+    let stack = angles([20, 320, 256], PatchGeometry::Stack);
+    assert_fills("angle", &stack, -PI, PI);
 }

@@ -127,6 +127,37 @@ fn a_case_without_foreground_is_cropped_anywhere() {
 }
 
 #[test]
+fn a_label_that_a_case_lacks_is_not_looked_for_in_it() {
+    // One case has label 1 alone, the other only 2; the source also names the missing group.
+    let case = |label: i16| {
+        let labels =
+            Array3::from_shape_fn(
+                (20, 20, 20),
+                |(z, _, _)| {
+                    if (8..12).contains(&z) { label } else { 0 }
+                },
+            );
+        let data = Array4::from_elem((1, 20, 20, 20), 1.0);
+        let case = MemoryCase::new(format!("only_{label}"), data, labels).unwrap();
+        let missing = VoxelGroup::Class(usize::from(label == 1) + 1);
+        Arc::new(case.with_group(missing, Vec::new())) as Arc<dyn CaseSource>
+    };
+    let setup = AugmentationSetup::for_patch(Shape::new([2; 3]), PatchGeometry::Volume);
+    let config = LoaderConfig::new(LoaderMode::Validation, setup, 1);
+    let mut loader = BatchLoader::new(vec![case(1), case(2)], config, 2).unwrap();
+    loader.request(0, 0..50);
+    let mut found = [0; 2];
+    for batch in loader {
+        let batch = batch.unwrap();
+        let number = usize::from(batch.cases[0] == "only_2");
+        // The only sample of the batch is one that must hold foreground.
+        assert!(batch.targets[0].labels.contains(&(number as i16 + 1)));
+        found[number] += 1;
+    }
+    assert!(found[0] > 0 && found[1] > 0, "{found:?}");
+}
+
+#[test]
 fn a_patch_may_be_larger_than_the_case() {
     for augmentation in [
         Augmentation::none(),

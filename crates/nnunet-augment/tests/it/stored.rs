@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use ndarray::{Array3, Array4};
 use nnunet_augment::{
-    Augmentation, BatchLoader, CaseSource, ForegroundRule, LoaderConfig, LoaderMode, VoxelGroup,
+    Augmentation, BatchLoader, CascadeCase, CaseSource, ForegroundRule, LoaderConfig, LoaderMode,
+    VoxelGroup,
 };
 use nnunet_image::{CropBox, Geometry};
 use nnunet_preprocess::{
@@ -61,14 +63,26 @@ fn plans() -> Plans {
 
 /// The phantom of this number in a store.
 fn store(folder: &std::path::Path, number: usize) -> StoredCase {
+    fill(folder, number).open_case("stored").unwrap()
+}
+
+fn fill(folder: &std::path::Path, number: usize) -> CaseStore {
     let case = phantom::case(number, SHAPE, 1);
     let shape = Shape::new(SHAPE);
     let whole = CropBox::whole(shape);
     let labels = CaseSource::read_labels(&case, whole).unwrap();
+    let data = CaseSource::read_data(&case, whole).unwrap();
+    write(folder, data, labels)
+}
+
+/// A store of one case.
+fn write(folder: &std::path::Path, data: Array4<f32>, labels: Array3<i16>) -> CaseStore {
+    let shape = Shape::new(SHAPE);
+    let whole = CropBox::whole(shape);
     let description = description();
     let scheme = description.label_scheme().unwrap();
     let stored = PreprocessedCase {
-        data: CaseSource::read_data(&case, whole).unwrap(),
+        data,
         properties: CaseProperties {
             spacing: Spacing::ISOTROPIC_1MM,
             geometry: Geometry::axis_aligned(Spacing::ISOTROPIC_1MM),
@@ -84,7 +98,7 @@ fn store(folder: &std::path::Path, number: usize) -> StoredCase {
     let header = StoreHeader::new(&plans(), "3d_fullres", &description).unwrap();
     let store = CaseStore::create(folder, header).unwrap();
     store.write("stored", &stored).unwrap();
-    store.open_case("stored").unwrap()
+    store
 }
 
 #[test]
@@ -149,4 +163,97 @@ fn a_case_that_vanishes_is_named() {
     loader.request(0, 0..1);
     let error = loader.next_batch().unwrap().unwrap_err().to_string();
     assert!(error.contains("case `stored`"), "{error}");
+}
+
+#[test]
+fn the_previous_stage_is_a_store_of_label_maps() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases = fill(&folder.path().join("cases"), 0);
+    // The previous stage missed label 2. Its store needs no images.
+    let [z, y, x] = SHAPE;
+    let labels = phantom::case(0, SHAPE, 1).read_labels(CropBox::whole(Shape::new(SHAPE)));
+    let found = labels
+        .unwrap()
+        .mapv(|label| if label == 2 { 0 } else { label });
+    let no_image = Array4::zeros((0, z, y, x));
+    let previous = write(&folder.path().join("previous"), no_image, found);
+
+    let case: Arc<dyn CaseSource> =
+        Arc::new(CascadeCase::open(&cases, &previous, "stored").unwrap());
+    assert_eq!((case.id(), case.channels()), ("stored", 1));
+    let configuration = plans().configuration("3d_fullres").unwrap();
+    let mut config = LoaderConfig::for_configuration(LoaderMode::Validation, &configuration);
+    config.previous_labels = description().label_scheme().unwrap().foreground_labels();
+    let mut loader = BatchLoader::new(vec![case], config, 1).unwrap();
+    loader.request(0, 0..10);
+    let mut seen = 0;
+    for batch in loader {
+        let batch = batch.unwrap();
+        let [samples, channels, ..] = batch.shape;
+        assert_eq!((samples, channels), (3, 3));
+        let labels = &batch.targets[0].labels;
+        let volume = labels.len() / samples;
+        for (sample, labels) in batch
+            .data
+            .chunks_exact(3 * volume)
+            .zip(labels.chunks(volume))
+        {
+            let (one, two) = sample[volume..].split_at(volume);
+            assert!((one.iter().zip(labels)).all(|(v, l)| *v == f32::from(u8::from(*l == 1))));
+            assert!(two.iter().all(|v| *v == 0.0));
+            seen += labels.iter().filter(|l| **l == 1).count();
+        }
+    }
+    assert!(seen > 100, "{seen}");
+    let error = CascadeCase::open(&cases, &previous, "other")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("`other`"), "{error}");
+}
+
+#[test]
+fn a_damaged_store_entry_is_named_and_the_loader_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored: Arc<dyn CaseSource> = Arc::new(store(folder.path(), 0));
+    let sound: Arc<dyn CaseSource> = Arc::new(phantom::case(1, SHAPE, 1));
+    // Bytes in the middle of the intensities are overwritten.
+    let mut damaged = 0;
+    for file in files_below(&folder.path().join("stored.zarr/data")) {
+        if file.file_name().is_some_and(|name| name != "zarr.json") {
+            let mut bytes = std::fs::read(&file).unwrap();
+            let (middle, end) = (bytes.len() / 8, bytes.len() * 7 / 8);
+            bytes[middle..end].fill(0xff);
+            std::fs::write(&file, bytes).unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    let configuration = plans().configuration("3d_fullres").unwrap();
+    let mut config = LoaderConfig::for_configuration(LoaderMode::Validation, &configuration);
+    config.batch_size = 1;
+    let mut loader = BatchLoader::new(vec![stored, sound], config, 2).unwrap();
+    loader.request(0, 0..20);
+    let (good, bad): (Vec<_>, Vec<_>) = loader.partition(Result::is_ok);
+    assert!(!good.is_empty() && !bad.is_empty());
+    for batch in good {
+        assert_eq!(batch.unwrap().cases, ["case_1"]);
+    }
+    for error in bad {
+        let error = error.unwrap_err().to_string();
+        let expected = "case `stored`: reading a crop failed";
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
 }

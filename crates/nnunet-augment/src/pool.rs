@@ -1,0 +1,30 @@
+//! Buffers of batches that nobody needs any more.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::batch::Batch;
+
+/// A consumer gives back one batch for each that it takes, so that few lie here at a time.
+const SPARE: usize = 2;
+
+/// Shared by a loader, its threads and the batches that it lent.
+#[derive(Debug, Default)]
+pub(crate) struct BatchPool(Mutex<Vec<Batch>>);
+
+impl BatchPool {
+    /// Takes in a batch; it is freed if there are enough already.
+    pub(crate) fn put(&self, batch: Batch) {
+        let mut spare = self.lock();
+        if spare.len() < SPARE && !batch.data.is_empty() {
+            spare.push(batch);
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Batch> {
+        self.lock().pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Batch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
