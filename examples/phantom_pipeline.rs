@@ -9,7 +9,7 @@ use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::model::DeviceChoice;
 use nnunet::phantom::{Phantom, PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    DEFAULT_PLANS, Existing, Pipeline, PlanRequest, TrainOutcome, TrainRequest,
+    AugmentationChoice, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{DatasetId, Fold, Layout, NoProgress};
@@ -65,6 +65,8 @@ fn main() -> anyhow::Result<()> {
         },
         device: DeviceChoice::Cpu,
         loader_threads: NonZeroUsize::MIN,
+        augmentation: AugmentationChoice::Planned,
+        pretrained: None,
         existing: Existing::Replace,
     };
     let outcome = pipeline.train(&request, &Silent, &AtomicBool::new(false))?;

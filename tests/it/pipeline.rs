@@ -10,7 +10,7 @@ use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::model::DeviceChoice;
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest, TRAINER, TrainOutcome,
+    AugmentationChoice, DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest, TRAINER, TrainOutcome,
     TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
@@ -70,6 +70,8 @@ fn training(id: &DatasetId, configuration: &str, existing: Existing) -> TrainReq
         },
         device: DeviceChoice::Cpu,
         loader_threads: NonZeroUsize::MIN,
+        augmentation: AugmentationChoice::Planned,
+        pretrained: None,
         existing,
     }
 }

@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Preprocess(PreprocessArgs),
     /// Draw patches of a case as training sees them: as they are and augmented
     PreviewAugmentation(PreviewArgs),
+    /// Show the stages of the planned networks, and what they cost
+    ModelInfo(ModelInfoArgs),
     /// Train one configuration on one fold, then validate it on the held-out cases
     Train(TrainArgs),
     /// Segment new images with a trained model
@@ -257,9 +259,32 @@ pub(crate) struct PreviewArgs {
     /// Seed of patches and versions
     #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) augmentation: AugmentationArgs,
     /// Write what was drawn for each version, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) draws: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["dataset", "model"])))]
+pub(crate) struct ModelInfoArgs {
+    /// Dataset, by number (`4`) or folder name (`Dataset004_Hippocampus`)
+    pub(crate) dataset: Option<DatasetId>,
+    /// A model folder instead of a dataset
+    #[arg(short = 'm', long, value_name = "DIR")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plans: PlansName,
+    /// Configurations (default: all of the plan)
+    #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
+    pub(crate) configurations: Vec<String>,
+    /// Another patch than the planned one, in the order of the network's axes
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', num_args = 1)]
+    pub(crate) patch_size: Option<Vec<usize>>,
+    /// For programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -284,6 +309,15 @@ pub(crate) struct TrainArgs {
     /// Seed of all randomness
     #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) variant: VariantArgs,
+    /// Begin with these weights (`.safetensors`, or `.pth` of the Python program) but for the
+    /// segmentation outputs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pretrained: Option<PathBuf>,
+    /// Of the pretrained weights, take those that match in name and shape and leave the rest
+    #[arg(long, requires = "pretrained")]
+    pub(crate) matching_only: bool,
     /// Go on from the last checkpoint
     #[arg(long = "continue")]
     pub(crate) resume: bool,
@@ -292,6 +326,67 @@ pub(crate) struct TrainArgs {
     /// Threads that prepare batches
     #[arg(long, default_value = "2", value_name = "N")]
     pub(crate) loader_threads: NonZeroUsize,
+}
+
+/// How a training differs from the method; what differs goes into a model folder of its own.
+#[derive(Args, Debug)]
+pub(crate) struct VariantArgs {
+    /// What is minimised
+    #[arg(long, value_enum, default_value_t = LossChoice::DiceCe, value_name = "LOSS")]
+    pub(crate) loss: LossChoice,
+    /// How it is minimised
+    #[arg(long, value_enum, default_value_t = OptimizerChoice::Sgd, value_name = "NAME")]
+    pub(crate) optimizer: OptimizerChoice,
+    /// Learning rate of the first epoch (default: 0.01, with Adam 3e-4)
+    #[arg(long, value_name = "RATE")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Momentum of SGD
+    #[arg(long, default_value_t = TrainingConfig::default().momentum, value_name = "M")]
+    pub(crate) momentum: f64,
+    #[command(flatten)]
+    pub(crate) augmentation: AugmentationArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AugmentationArgs {
+    /// What is done to the patches (default: as the rules of the plans have it)
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) augmentation: Option<AugmentationName>,
+}
+
+/// The losses that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LossChoice {
+    /// Dice and cross-entropy
+    DiceCe,
+    /// Cross-entropy
+    Ce,
+    /// Cross-entropy of the worst tenth of the voxels
+    Topk10,
+    /// Dice and topk10
+    DiceTopk10,
+    /// Dice
+    Dice,
+}
+
+/// The optimisers that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OptimizerChoice {
+    /// Stochastic gradient descent with Nesterov momentum
+    Sgd,
+    /// Adam
+    Adam,
+}
+
+/// The augmentations that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AugmentationName {
+    /// The paper's
+    Paper,
+    /// nnU-Net v2's
+    V2,
+    /// None
+    None,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod context;
 mod memory;
 mod output;
 mod progress;
+mod variant;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Split(args) => commands::split::run(&context, &args),
         Command::Preprocess(args) => commands::preprocess::run(&context, &args),
         Command::PreviewAugmentation(args) => commands::preview::run(&context, &args),
+        Command::ModelInfo(args) => commands::model_info::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Predict(args) => commands::predict::run(&context, &args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),

@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use nnunet_model::{Device, Tensor, UNet};
 use nnunet_schema::{Configuration, DatasetDescription};
 use nnunet_train::loss::DicePooling;
-use nnunet_train::{SegmentationLoss, Sgd, TrainingConfig};
+use nnunet_train::{Optimizer, SegmentationLoss, TrainingConfig};
 use serde_json::json;
 use tch::Kind;
 
@@ -72,7 +72,8 @@ fn step(criterion: &mut Criterion) {
         let weights = vec![2.0 / 3.0, 1.0 / 3.0, 0.0];
         let loss =
             SegmentationLoss::new(&scheme, DicePooling::Sample, weights, Device::Cpu).unwrap();
-        let mut sgd = Sgd::new(network.parameters(), &TrainingConfig::default()).unwrap();
+        let mut optimizer =
+            Optimizer::new(network.parameters(), &TrainingConfig::default()).unwrap();
         let [z, y, x] = PATCH;
         let input = Tensor::arange(SAMPLES * z * y * x, (Kind::Float, Device::Cpu)).sin();
         let input = input.view([SAMPLES, 1, z, y, x]);
@@ -82,8 +83,8 @@ fn step(criterion: &mut Criterion) {
                 let outputs = network.forward_outputs(&input, 2).unwrap();
                 let total = loss.total(&outputs, &targets).unwrap();
                 drop(outputs);
-                let found = sgd.backward(&total).unwrap();
-                sgd.step(1e-4, found.gradient_norm).unwrap();
+                let found = optimizer.backward(&total).unwrap();
+                optimizer.step(1e-4, found.gradient_norm).unwrap();
             });
         });
         group.bench_function(BenchmarkId::new("inference", features), |bencher| {

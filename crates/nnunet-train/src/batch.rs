@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use nnunet_augment::BatchLoader;
+pub use nnunet_augment::LoaderStatistics;
 pub use nnunet_augment::{Batch, BatchAddress, Target};
 
 /// Why a batch could not be made.
@@ -19,6 +20,18 @@ pub trait BatchSource: Debug {
 
     /// The next batch; none if everything requested has been delivered.
     fn next_batch(&mut self) -> Option<Result<Batch, LoadError>>;
+
+    /// Where the time of the batches of an epoch went, if the source knows; asked once, after the
+    /// last of them.
+    fn take_statistics(&mut self, epoch: usize) -> Option<LoaderStatistics> {
+        let _ = epoch;
+        None
+    }
+
+    /// Takes back a batch that is done with, so that its memory can be used again.
+    fn recycle(&mut self, batch: Batch) {
+        drop(batch);
+    }
 }
 
 impl BatchSource for BatchLoader {
@@ -29,5 +42,13 @@ impl BatchSource for BatchLoader {
 
     fn next_batch(&mut self) -> Option<Result<Batch, LoadError>> {
         Some(Self::next_batch(self)?.map_err(Into::into))
+    }
+
+    fn take_statistics(&mut self, epoch: usize) -> Option<LoaderStatistics> {
+        Some(Self::take_statistics(self, epoch as u64))
+    }
+
+    fn recycle(&mut self, batch: Batch) {
+        Self::recycle(self, batch);
     }
 }

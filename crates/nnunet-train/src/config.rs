@@ -7,6 +7,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::TrainError;
 
+/// What is minimised: the method's loss, and those that the paper compares it with (Figure 6) or
+/// that are in use beside it. Of regions, cross-entropy is that of each region for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// The sum of soft Dice and cross-entropy.
+    #[default]
+    DiceAndCrossEntropy,
+    /// Cross-entropy alone.
+    CrossEntropy,
+    /// Cross-entropy of the tenth of the voxels in which it is highest.
+    TopTenth,
+    /// The sum of soft Dice and [`TopTenth`](Self::TopTenth).
+    DiceAndTopTenth,
+    /// Soft Dice alone.
+    Dice,
+}
+
+impl LossKind {
+    /// Whether the soft Dice is part of it.
+    #[must_use]
+    pub const fn has_dice(self) -> bool {
+        matches!(
+            self,
+            Self::DiceAndCrossEntropy | Self::DiceAndTopTenth | Self::Dice
+        )
+    }
+}
+
+/// How the loss is minimised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with Nesterov momentum.
+    #[default]
+    Sgd,
+    /// Adam; a learning rate of 3e-4 suits it.
+    Adam,
+}
+
 /// The settings of a training; the defaults are the paper's (Online Methods, "Training").
 ///
 /// | field | default | range |
@@ -16,7 +56,9 @@ use crate::TrainError;
 /// | `validation_iterations` | 50 | ≥ 1 |
 /// | `initial_learning_rate` | 0.01 | > 0 |
 /// | `learning_rate_exponent` | 0.9 | ≥ 0 |
-/// | `momentum` | 0.99 | 0 ≤ m < 1 |
+/// | `loss` | `dice-and-cross-entropy` | |
+/// | `optimizer` | `sgd` | |
+/// | `momentum` | 0.99 | 0 ≤ m < 1; of SGD |
 /// | `weight_decay` | 3e-5 | ≥ 0 |
 /// | `gradient_clip` | 12 | > 0 |
 /// | `checkpoint_every` | 5 | ≥ 1 |
@@ -35,7 +77,11 @@ pub struct TrainingConfig {
     pub initial_learning_rate: f64,
     /// In epoch `e` the learning rate is `initial · (1 − e / epochs)` to this power.
     pub learning_rate_exponent: f64,
-    /// Nesterov momentum.
+    /// What is minimised.
+    pub loss: LossKind,
+    /// How.
+    pub optimizer: OptimizerKind,
+    /// Nesterov momentum of [`OptimizerKind::Sgd`].
     pub momentum: f64,
     /// L2 penalty on all parameters, as an addition to the gradient.
     pub weight_decay: f64,
@@ -60,6 +106,8 @@ impl Default for TrainingConfig {
             validation_iterations: 50,
             initial_learning_rate: 0.01,
             learning_rate_exponent: 0.9,
+            loss: LossKind::default(),
+            optimizer: OptimizerKind::default(),
             momentum: 0.99,
             weight_decay: 3e-5,
             gradient_clip: 12.0,

@@ -85,6 +85,9 @@ pub enum TrainError {
     /// The network, or a checkpoint.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The picture of the progress.
+    #[error(transparent)]
+    Draw(#[from] nnunet_draw::DrawError),
     /// A document or the log.
     #[error(transparent)]
     Schema(#[from] SchemaError),

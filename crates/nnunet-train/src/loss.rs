@@ -7,7 +7,7 @@
 use nnunet_schema::LabelScheme;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::TrainError;
+use crate::{LossKind, TrainError};
 
 /// Added to numerator and denominator of the Dice, which makes it 1 for a class that neither
 /// occurs nor is predicted.
@@ -54,6 +54,17 @@ pub struct SegmentationLoss {
     ignore: Option<i64>,
     pooling: DicePooling,
     weights: Vec<f64>,
+    /// The voxels whose cross-entropy counts, if it is part of the loss.
+    entropy: Option<Voxels>,
+    has_dice: bool,
+}
+
+/// The voxels that a cross-entropy is the mean of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voxels {
+    All,
+    /// Those in which it is highest; ignored ones have none.
+    WorstTenth,
 }
 
 impl SegmentationLoss {
@@ -82,7 +93,21 @@ impl SegmentationLoss {
             ignore: labels.ignore_label().map(i64::from),
             pooling,
             weights,
+            entropy: Some(Voxels::All),
+            has_dice: true,
         })
+    }
+
+    /// The same with another loss for each output.
+    #[must_use]
+    pub const fn of_kind(mut self, kind: LossKind) -> Self {
+        self.entropy = match kind {
+            LossKind::DiceAndCrossEntropy | LossKind::CrossEntropy => Some(Voxels::All),
+            LossKind::TopTenth | LossKind::DiceAndTopTenth => Some(Voxels::WorstTenth),
+            LossKind::Dice => None,
+        };
+        self.has_dice = kind.has_dice();
+        self
     }
 
     /// Number of outputs that have a weight: the others need not be computed.
@@ -139,25 +164,27 @@ impl SegmentationLoss {
         count: i64,
     ) -> Result<Tensor, TrainError> {
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
-        let entropy = match valid {
-            None => log_probabilities.f_nll_loss_nd(
-                labels,
-                None::<&Tensor>,
-                Reduction::Mean,
-                NO_LABEL,
-            )?,
-            Some(valid) => {
+        let entropy = match self.entropy {
+            None => None,
+            Some(voxels) => {
                 let ignore = self.ignore.unwrap_or(NO_LABEL);
-                let sum = log_probabilities.f_nll_loss_nd(
-                    labels,
-                    None::<&Tensor>,
-                    Reduction::Sum,
-                    ignore,
-                )?;
-                // Zero where every voxel is ignored.
-                sum.f_div(&valid.f_sum(Kind::Float)?.f_clamp_min(1.0)?)?
+                let of = |reduction| {
+                    log_probabilities.f_nll_loss_nd(labels, None::<&Tensor>, reduction, ignore)
+                };
+                Some(match (voxels, valid) {
+                    (Voxels::All, None) => of(Reduction::Mean)?,
+                    (Voxels::All, Some(valid)) => {
+                        // Zero where every voxel is ignored.
+                        let count = valid.f_sum(Kind::Float)?.f_clamp_min(1.0)?;
+                        of(Reduction::Sum)?.f_div(&count)?
+                    }
+                    (Voxels::WorstTenth, _) => worst_tenth(&of(Reduction::None)?)?,
+                })
             }
         };
+        if !self.has_dice {
+            return self.sum(entropy, None);
+        }
         // The background has no part in the Dice.
         let foreground = log_probabilities.f_narrow(1, 1, count - 1)?.f_exp()?;
         let mut per_class = vec![1_i64; logits.dim()];
@@ -168,7 +195,7 @@ impl SegmentationLoss {
             .f_unsqueeze(1)?
             .f_eq_tensor(&classes)?
             .f_to_kind(Kind::Float)?;
-        Ok(entropy.f_sub(&self.dice(&foreground, &truth, valid)?)?)
+        self.sum(entropy, Some(self.dice(&foreground, &truth, valid)?))
     }
 
     fn of_regions(
@@ -179,25 +206,44 @@ impl SegmentationLoss {
         table: &Tensor,
     ) -> Result<Tensor, TrainError> {
         let truth = region_truth(labels, table)?;
-        let entropy = match valid {
-            None => logits.f_binary_cross_entropy_with_logits(
-                &truth,
-                None::<&Tensor>,
-                None::<&Tensor>,
-                Reduction::Mean,
-            )?,
-            Some(valid) => {
-                let sum = logits.f_binary_cross_entropy_with_logits(
-                    &truth,
-                    Some(&valid.f_unsqueeze(1)?),
-                    None::<&Tensor>,
-                    Reduction::Sum,
-                )?;
-                let voxels = valid.f_sum(Kind::Float)?;
-                sum.f_div(&voxels.f_clamp_min(SMALLEST_DENOMINATOR)?)?
+        let entropy = match self.entropy {
+            None => None,
+            Some(voxels) => {
+                let mask = valid.map(|valid| valid.f_unsqueeze(1)).transpose()?;
+                let of = |reduction| {
+                    logits.f_binary_cross_entropy_with_logits(
+                        &truth,
+                        mask.as_ref(),
+                        None::<&Tensor>,
+                        reduction,
+                    )
+                };
+                Some(match (voxels, valid) {
+                    (Voxels::All, None) => of(Reduction::Mean)?,
+                    (Voxels::All, Some(valid)) => {
+                        let voxels = valid.f_sum(Kind::Float)?;
+                        let count = voxels.f_clamp_min(SMALLEST_DENOMINATOR)?;
+                        of(Reduction::Sum)?.f_div(&count)?
+                    }
+                    (Voxels::WorstTenth, _) => worst_tenth(&of(Reduction::None)?)?,
+                })
             }
         };
-        Ok(entropy.f_sub(&self.dice(&logits.f_sigmoid()?, &truth, valid)?)?)
+        let dice = match self.has_dice {
+            true => Some(self.dice(&logits.f_sigmoid()?, &truth, valid)?),
+            false => None,
+        };
+        self.sum(entropy, dice)
+    }
+
+    /// Cross-entropy minus Dice, as far as they are wanted.
+    fn sum(&self, entropy: Option<Tensor>, dice: Option<Tensor>) -> Result<Tensor, TrainError> {
+        match (entropy, dice) {
+            (Some(entropy), Some(dice)) => Ok(entropy.f_sub(&dice)?),
+            (Some(entropy), None) => Ok(entropy),
+            (None, Some(dice)) => Ok(dice.f_neg()?),
+            (None, None) => Ok(Tensor::f_zeros([], (Kind::Float, Device::Cpu))?),
+        }
     }
 
     /// The mean soft Dice of `(batch, class, …)` probabilities and truth.
@@ -234,6 +280,14 @@ impl SegmentationLoss {
             .f_clamp_min(SMALLEST_DENOMINATOR)?;
         Ok(numerator.f_div(&denominator)?.f_mean(Kind::Float)?)
     }
+}
+
+/// The mean of the highest tenth of the values, at least of one.
+fn worst_tenth(values: &Tensor) -> Result<Tensor, TrainError> {
+    let flat = values.f_reshape([-1])?;
+    let count = (flat.numel() / 10).max(1) as i64;
+    let (worst, _) = flat.f_topk(count, 0, true, false)?;
+    Ok(worst.f_mean(Kind::Float)?)
 }
 
 /// Row `v`, column `r`: 1 if region `r` holds label `v`. The ignore label has a row of zeros.

@@ -7,16 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nnunet_model::checkpoint::EpochRecord;
-use nnunet_model::{Checkpoint, CheckpointKind, Device, LoadReport, Strictness, TrainingLog, UNet};
+use nnunet_model::{
+    Checkpoint, CheckpointKind, Device, LoadReport, PythonCheckpoint, Strictness, TrainingLog, UNet,
+};
 use nnunet_schema::{Configuration, LabelScheme};
 
 use crate::batch::{Batch, BatchAddress, BatchSource};
-use crate::log;
+use crate::journal::Journal;
 use crate::loss::{DicePooling, SegmentationLoss};
-use crate::observer::{IterationEvent, TrainObserver};
+use crate::observer::{EpochTiming, IterationEvent, SampleTiming, TrainObserver};
 use crate::online::{self, OnlineDice};
+use crate::optimizer::Optimizer;
 use crate::schedule;
-use crate::sgd::Sgd;
 use crate::state::{Outcome, Position, UnfinishedEpoch};
 use crate::tensors::BatchReader;
 use crate::{TrainError, ValidTrainingConfig};
@@ -51,11 +53,13 @@ pub struct Trainer {
     network: UNet,
     loss: SegmentationLoss,
     reader: BatchReader,
-    sgd: Sgd,
+    optimizer: Optimizer,
     epoch: usize,
     unfinished: UnfinishedEpoch,
     best_ema: Option<f64>,
     log: TrainingLog,
+    /// Of the epoch under way.
+    timing: EpochTiming,
 }
 
 /// What the validation batches of an epoch say.
@@ -81,11 +85,12 @@ impl Trainer {
             DicePooling::from_plans(setup.configuration.batch_dice),
             schedule::deep_supervision_weights(network.spec().outputs()),
             setup.device,
-        )?;
+        )?
+        .of_kind(config.loss);
         let targets = loss.weighted_outputs();
         Ok(Self {
             reader: BatchReader::new(network.spec(), &setup.labels, targets, setup.device),
-            sgd: Sgd::new(network.parameters(), &config)?,
+            optimizer: Optimizer::new(network.parameters(), &config)?,
             network,
             loss,
             setup,
@@ -94,18 +99,26 @@ impl Trainer {
             unfinished: UnfinishedEpoch::default(),
             best_ema: None,
             log: TrainingLog::default(),
+            timing: EpochTiming::default(),
         })
     }
 
-    /// Starts from weights that were trained on something else; the segmentation outputs keep
-    /// their fresh weights.
+    /// Starts from weights that were trained on something else: a checkpoint of this program or
+    /// of the Python program (`.pth`), as far as `strictness` has it;
+    /// [`Strictness::ExceptOutputs`] leaves the segmentation outputs their fresh weights.
     ///
     /// # Errors
     /// [`TrainError::Model`] if a parameter is missing or has another shape.
-    pub fn load_pretrained(&mut self, weights: &Path) -> Result<LoadReport, TrainError> {
-        Ok(self
-            .network
-            .load_weights(weights, Strictness::ExceptOutputs)?)
+    pub fn load_pretrained(
+        &mut self,
+        weights: &Path,
+        strictness: Strictness,
+    ) -> Result<LoadReport, TrainError> {
+        if weights.extension().is_some_and(|ending| ending == "pth") {
+            let checkpoint = PythonCheckpoint::open(weights)?;
+            return Ok(checkpoint.load_into(&mut self.network, strictness)?);
+        }
+        Ok(self.network.load_weights(weights, strictness)?)
     }
 
     /// What comes next.
@@ -149,7 +162,7 @@ impl Trainer {
         observer: &dyn TrainObserver,
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        log::rewrite(&self.log_path(), &self.log.epochs)?;
+        let mut journal = Journal::begin(&self.setup.fold_folder, &self.log.epochs)?;
         let iterations = self.config.iterations_per_epoch;
         training.request(self.epoch, self.unfinished.iteration..iterations);
         validation.request(self.epoch, 0..self.config.validation_iterations);
@@ -159,15 +172,22 @@ impl Trainer {
                 training.request(next, 0..iterations);
                 validation.request(next, 0..self.config.validation_iterations);
             }
+            self.timing = EpochTiming::default();
             if self.train_epoch(training, observer, stop)? == Outcome::Stopped {
                 self.save(CheckpointKind::Latest, observer)?;
+                journal.end(&self.log.epochs)?;
                 return Ok(Outcome::Stopped);
             }
+            let begin = Instant::now();
             let Some(validated) = self.validate(validation, stop)? else {
                 self.save(CheckpointKind::Latest, observer)?;
+                journal.end(&self.log.epochs)?;
                 return Ok(Outcome::Stopped);
             };
-            self.finish_epoch(validated, observer)?;
+            self.timing.validation = begin.elapsed().as_secs_f64();
+            let statistics = training.take_statistics(self.epoch);
+            self.timing.sample = statistics.as_ref().map(SampleTiming::of);
+            self.finish_epoch(validated, &mut journal, observer)?;
         }
         Ok(Outcome::Finished)
     }
@@ -199,6 +219,9 @@ impl Trainer {
             let event = self.train_iteration(source, learning_rate)?;
             self.unfinished.loss_sum += event.loss;
             self.unfinished.iteration += 1;
+            self.timing.iterations += 1;
+            self.timing.training += event.took.as_secs_f64();
+            self.timing.waited += event.waited.as_secs_f64();
             observer.iteration_finished(&event);
         }
         Ok(Outcome::Finished)
@@ -219,11 +242,12 @@ impl Trainer {
             .forward_outputs(&input, self.loss.weighted_outputs())?;
         let loss = self.loss.total(&outputs, &labels)?;
         drop((outputs, input, labels));
-        let found = self.sgd.backward(&loss)?;
+        let found = self.optimizer.backward(&loss)?;
         for (what, value) in [("loss", found.loss), ("gradient", found.gradient_norm)] {
             self.require_finite(what, value, iteration, &batch)?;
         }
-        self.sgd.step(learning_rate, found.gradient_norm)?;
+        self.optimizer.step(learning_rate, found.gradient_norm)?;
+        source.recycle(batch);
         Ok(IterationEvent {
             epoch: self.epoch,
             iteration,
@@ -258,6 +282,7 @@ impl Trainer {
             if let (Some(logits), Some(labels)) = (outputs.first(), labels.first()) {
                 dice.add(logits, labels)?;
             }
+            source.recycle(batch);
         }
         let mean = sum / self.config.validation_iterations as f64;
         Ok(Some(Validation {
@@ -269,6 +294,7 @@ impl Trainer {
     fn finish_epoch(
         &mut self,
         validation: Validation,
+        journal: &mut Journal,
         observer: &dyn TrainObserver,
     ) -> Result<(), TrainError> {
         let mean_dice = online::mean(&validation.dice_per_class);
@@ -285,21 +311,22 @@ impl Trainer {
             started: self.unfinished.started,
             finished: seconds_since_1970(),
         };
-        log::append(&self.log_path(), &record)?;
         self.log.epochs.push(record.clone());
         self.epoch += 1;
+        let is_last = self.epoch == self.config.epochs;
+        journal.add(&self.log.epochs, &self.timing, is_last)?;
         self.unfinished = UnfinishedEpoch::default();
         if mean_dice.is_some() && ema_dice > self.best_ema {
             self.best_ema = ema_dice;
             self.save(CheckpointKind::Best, observer)?;
         }
-        if self.epoch == self.config.epochs {
+        if is_last {
             self.save(CheckpointKind::Final, observer)?;
             Checkpoint::remove(&self.setup.fold_folder, CheckpointKind::Latest)?;
         } else if self.epoch.is_multiple_of(self.config.checkpoint_every) {
             self.save(CheckpointKind::Latest, observer)?;
         }
-        observer.epoch_finished(&record);
+        observer.epoch_finished(&record, &self.timing);
         Ok(())
     }
 
@@ -351,10 +378,6 @@ impl Trainer {
             learning_rate: self.learning_rate(),
             cases: batch.cases.clone(),
         })
-    }
-
-    fn log_path(&self) -> PathBuf {
-        log::log_path(&self.setup.fold_folder)
     }
 }
 

@@ -13,7 +13,8 @@ use nnunet::image::find_cases;
 use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, TRAINER, TrainOutcome, TrainRequest,
+    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, TRAINER,
+    TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{
@@ -168,6 +169,8 @@ impl<'a> Demo<'a> {
             },
             device: self.device,
             loader_threads: self.context.threads,
+            augmentation: AugmentationChoice::Planned,
+            pretrained: None,
             existing: Existing::Replace,
         };
         let what = format!("train {name}");

@@ -4,6 +4,7 @@ pub(crate) mod convert_msd;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod fingerprint;
+pub(crate) mod model_info;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod preprocess;

@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &PreviewArgs) -> anyhow::Result<Outco
         channel: args.channel,
         patches: args.patches,
         versions: args.versions,
+        augmentation: args.augmentation.choice(),
         seed: args.seed,
     })?;
     preview.picture.save(&args.output)?;

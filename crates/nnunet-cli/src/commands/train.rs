@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use nnunet::pipeline::{Existing, TrainOutcome, TrainRequest};
+use nnunet::model::Strictness;
+use nnunet::pipeline::{Existing, Pretrained, TrainOutcome, TrainRequest};
 use nnunet::schema::layout;
 use nnunet::train::{ProgressObserver, TrainingConfig};
 
@@ -13,7 +14,7 @@ use crate::{Outcome, memory, output};
 
 pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome> {
     let pipeline = context.pipeline(Need::All)?;
-    let training = TrainingConfig {
+    let training = args.variant.applied_to(TrainingConfig {
         epochs: args.epochs,
         iterations_per_epoch: args.iterations,
         validation_iterations: (args.validation_iterations)
@@ -21,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
         seed: args.seed,
         fold: args.fold,
         ..TrainingConfig::default()
-    };
+    });
     let request = TrainRequest {
         dataset: args.dataset.dataset.clone(),
         plans_name: args.plans.plans.clone(),
@@ -34,6 +35,15 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
             Existing::Replace
         },
         training,
+        augmentation: args.variant.augmentation.choice(),
+        pretrained: (args.pretrained.clone()).map(|weights| Pretrained {
+            weights,
+            strictness: if args.matching_only {
+                Strictness::Matching
+            } else {
+                Strictness::ExceptOutputs
+            },
+        }),
     };
     let what = format!("train {} fold {}", args.configuration, args.fold);
     let observer = ProgressObserver::new(context.progress.as_ref(), &what, args.epochs);

@@ -10,6 +10,8 @@ fn every_command_explains_itself() {
         "plan",
         "split",
         "preprocess",
+        "preview-augmentation",
+        "model-info",
         "train",
         "predict",
         "evaluate",
@@ -53,6 +55,40 @@ fn a_dataset_goes_through_all_commands() {
         train.stdout
     );
 
+    // A variant gets a folder of its own, and may begin with the weights of another.
+    let folder = "results/Dataset900_Phantom/nnUNetTrainer__nnUNetPlans__3d_fullres/fold_0";
+    let fold = program.path(folder);
+    for file in ["progress.png", "training_log.jsonl", "tensorboard"] {
+        assert!(fold.join(file).exists(), "{file}");
+    }
+    let weights = fold.join("checkpoint_final.safetensors");
+    let variant = program.succeed(&[
+        "train",
+        "900",
+        "3d_fullres",
+        "all",
+        "--epochs",
+        "1",
+        "--iterations",
+        "1",
+        "--device",
+        "cpu",
+        "--loss",
+        "dice-topk10",
+        "--optimizer",
+        "adam",
+        "--augmentation",
+        "none",
+        "--pretrained",
+        weights.to_str().unwrap(),
+        "--matching-only",
+    ]);
+    assert!(variant.stderr.contains("tensors fit"), "{}", variant.stderr);
+    let variant = program
+        .path("results/Dataset900_Phantom")
+        .join("nnUNetTrainerDiceTopK10LossVanillaAdam3en4NoDA__nnUNetPlans__3d_fullres");
+    assert!(variant.join("fold_all/checkpoint_final.json").is_file());
+
     let path = |relative: &str| program.path(relative).to_string_lossy().into_owned();
     let model = path("results/Dataset900_Phantom/nnUNetTrainer__nnUNetPlans__3d_fullres");
     let (images, predictions) = (path("raw/Dataset900_Phantom/imagesTs"), path("predictions"));
@@ -87,6 +123,42 @@ fn a_dataset_goes_through_all_commands() {
             .unwrap()
             .contains("\"foreground_mean\"")
     );
+}
+
+#[test]
+fn a_planned_network_is_described_before_it_is_built() {
+    let program = Program::with_phantoms();
+    program.succeed(&["plan", "900", "--base-features", "4"]);
+    let table = program
+        .succeed(&["model-info", "900", "-c", "3d_fullres"])
+        .stdout;
+    for word in [
+        "3d_fullres",
+        "encoder",
+        "decoder",
+        "parameters",
+        "GFLOP",
+        "total",
+    ] {
+        assert!(table.contains(word), "{table}");
+    }
+    let json = program.succeed(&["model-info", "900", "--json"]).stdout;
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(
+        document["2d"]["stages"].as_array().unwrap().len() > 2,
+        "{json}"
+    );
+    program
+        .run(&[
+            "model-info",
+            "900",
+            "-c",
+            "3d_fullres",
+            "--patch-size",
+            "7,7,7",
+        ])
+        .failed_with(&["3d_fullres", "multiple"]);
+    program.run(&["model-info"]).failed_with(&["--model"]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub enum Stroke {
 /// A curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// For the legend.
+    /// For the legend, which it is left out of if it is empty.
     pub name: String,
     /// Of the line.
     pub colour: Colour,
@@ -170,7 +170,7 @@ impl Frame {
         picture.text([title, self.left], &panel.title, LETTERS, INK);
         let mut x = self.left;
         let y = title + LETTER_HEIGHT + 8;
-        for series in &panel.series {
+        for series in panel.series.iter().filter(|series| !series.name.is_empty()) {
             let sample = [0.0, 26.0].map(|dx| Some([y as f64 + 7.0, x as f64 + dx]));
             curve::draw(&sample, series.stroke, series.colour, picture);
             picture.text([y, x + 34], &series.name, LETTERS, INK);

@@ -3,11 +3,12 @@
 use nnunet_model::checkpoint::FORMAT_VERSION;
 use nnunet_model::{Checkpoint, CheckpointKind, CheckpointMetadata, ModelError};
 use serde_json::{Map, Value};
+use tch::Tensor;
 
 use super::{Trainer, TrainerSetup};
 use crate::observer::TrainObserver;
 use crate::state::UnfinishedEpoch;
-use crate::{TrainError, ValidTrainingConfig};
+use crate::{TrainError, TrainingConfig, ValidTrainingConfig};
 
 impl Trainer {
     /// Goes on from the checkpoint in the fold folder: `final` if it is there (then nothing is
@@ -22,7 +23,7 @@ impl Trainer {
         let mut trainer = Self::new(setup, config)?;
         trainer.compare(checkpoint.metadata())?;
         checkpoint.load_into(&mut trainer.network)?;
-        trainer.sgd.restore(&checkpoint.optimizer()?)?;
+        trainer.optimizer.restore(&checkpoint.optimizer()?)?;
         let metadata = checkpoint.metadata();
         trainer.epoch = metadata.current_epoch;
         trainer.unfinished = UnfinishedEpoch::read(metadata);
@@ -65,7 +66,11 @@ impl Trainer {
         };
         self.unfinished.store(&mut metadata);
         let folder = &self.setup.fold_folder;
-        let path = Checkpoint::save(folder, kind, &self.network, &self.sgd.state(), &metadata)?;
+        let state = self.optimizer.state()?;
+        let state: Vec<(String, &Tensor)> = (state.iter())
+            .map(|(name, tensor)| (name.clone(), tensor))
+            .collect();
+        let path = Checkpoint::save(folder, kind, &self.network, &state, &metadata)?;
         observer.checkpoint_written(kind, &path);
         Ok(())
     }
@@ -107,8 +112,11 @@ impl Trainer {
             }
         }
         let settings = self.settings();
+        // Checkpoints that do not know a setting were trained with its default.
+        let defaults = serde_json::to_value(TrainingConfig::default()).unwrap_or_default();
         for (key, expected) in settings.as_object().into_iter().flatten() {
-            let found = found.training.get(key).unwrap_or(&Value::Null);
+            let found = found.training.get(key).or(defaults.get(key));
+            let found = found.unwrap_or(&Value::Null);
             if found != expected {
                 return differs(key, found.to_string(), expected.to_string());
             }

@@ -7,7 +7,7 @@ use ndarray_npy::ReadableElement;
 use nnunet_model::{Device, NetworkSpec, Strictness, Tensor, UNet};
 use nnunet_train::loss::DicePooling;
 use nnunet_train::schedule::{deep_supervision_weights, polynomial};
-use nnunet_train::{SegmentationLoss, Sgd, TrainingConfig};
+use nnunet_train::{Optimizer, SegmentationLoss, TrainingConfig};
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
@@ -210,7 +210,7 @@ fn gradients_and_five_steps_equal_those_of_the_python_program() {
         let loss =
             SegmentationLoss::new(&labels, DicePooling::Sample, weights, Device::Cpu).unwrap();
         let parameters = f.network.parameters();
-        let mut sgd = Sgd::new(parameters, &TrainingConfig::default()).unwrap();
+        let mut optimizer = Optimizer::new(parameters, &TrainingConfig::default()).unwrap();
         let steps = f.entry["steps"].as_array().unwrap();
         for (i, step) in steps.iter().enumerate() {
             let outputs = f
@@ -218,7 +218,7 @@ fn gradients_and_five_steps_equal_those_of_the_python_program() {
                 .forward_outputs(&f.input, loss.weighted_outputs())
                 .unwrap();
             let targets = f.targets(&outputs);
-            let found = sgd
+            let found = optimizer
                 .backward(&loss.total(&outputs, &targets).unwrap())
                 .unwrap();
             let number = |key: &str| step[key].as_f64().unwrap();
@@ -234,11 +234,11 @@ fn gradients_and_five_steps_equal_those_of_the_python_program() {
             if i == 0 {
                 let file = folder.join(name).join("grads_step0_clipped.safetensors");
                 let expected = read(&file);
-                let (worst, compared) = distance(sgd.gradients(), &expected);
+                let (worst, compared) = distance(optimizer.gradients(), &expected);
                 assert_eq!(compared, expected.len(), "{name}");
                 assert!(worst < 1e-4, "{name} gradient: {worst}");
             }
-            sgd.step(0.01, found.gradient_norm).unwrap();
+            optimizer.step(0.01, found.gradient_norm).unwrap();
         }
         assert_eq!(steps.len(), 5);
         let expected = read(&folder.join(name).join("weights_after5.safetensors"));

@@ -1,9 +1,9 @@
 //! The loss and the online Dice where the answer is known without a reference.
 
 use nnunet_model::{Device, Tensor};
-use nnunet_train::SegmentationLoss;
 use nnunet_train::loss::DicePooling;
 use nnunet_train::online::{OnlineDice, mean, moving_average};
+use nnunet_train::{LossKind, SegmentationLoss};
 use serde_json::json;
 use tch::Kind;
 
@@ -140,4 +140,75 @@ fn the_moving_average_starts_at_the_first_value_and_survives_gaps() {
     assert_eq!(moving_average(Some(0.5), None), Some(0.5));
     let next = moving_average(Some(0.5), Some(1.0)).unwrap();
     assert!((next - 0.55).abs() < 1e-12);
+}
+
+/// Cross-entropy of each voxel by hand: `logits[head]`, the true head.
+fn entropy(logits: &[f64], truth: usize) -> f64 {
+    let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+    sum.ln() - logits[truth]
+}
+
+#[test]
+fn variants_are_what_their_names_say() {
+    let voxels = 40_usize;
+    let values: Vec<i16> = (0..voxels).map(|i| (i % 3) as i16).collect();
+    let truth = Tensor::from_slice(&values).view([2, 20, 1]);
+    let logits = Tensor::arange(2 * 3 * 20, CPU).sin().view([2, 3, 20, 1]) * 3.0;
+    let at = |sample: usize, head: usize, voxel: usize| {
+        3.0 * f64::from(((sample * 60 + head * 20 + voxel) as f32).sin())
+    };
+    let mut entropies: Vec<f64> = (0..voxels)
+        .map(|i| {
+            let heads = [0, 1, 2].map(|head| at(i / 20, head, i % 20));
+            entropy(&heads, usize::try_from(values[i]).unwrap())
+        })
+        .collect();
+    let mean = entropies.iter().sum::<f64>() / voxels as f64;
+    entropies.sort_by(|a, b| b.total_cmp(a));
+    // A tenth of 40.
+    let worst = entropies[..4].iter().sum::<f64>() / 4.0;
+
+    let of = |kind| {
+        let loss =
+            SegmentationLoss::new(&two_classes(), DicePooling::Batch, vec![1.0], Device::Cpu);
+        let loss = loss.unwrap().of_kind(kind);
+        loss.single(&logits, &truth).unwrap().double_value(&[])
+    };
+    let dice = of(LossKind::Dice);
+    assert!((-1.0..0.0).contains(&dice), "{dice}");
+    for (kind, wanted) in [
+        (LossKind::CrossEntropy, mean),
+        (LossKind::TopTenth, worst),
+        (LossKind::DiceAndCrossEntropy, mean + dice),
+        (LossKind::DiceAndTopTenth, worst + dice),
+    ] {
+        let found = of(kind);
+        assert!(
+            (found - wanted).abs() < 1e-5,
+            "{kind:?}: {found}, expected {wanted}"
+        );
+    }
+}
+
+#[test]
+fn the_worst_tenth_has_no_ignored_voxels() {
+    let plain = scheme(json!({"background": 0, "a": 1, "b": 2, "ignore": 3}), None);
+    let regions = scheme(
+        json!({"background": 0, "ab": [1, 2], "b": [2], "ignore": 3}),
+        Some(json!([1, 2])),
+    );
+    for (scheme, heads) in [(plain, 3_i64), (regions, 2)] {
+        let loss = SegmentationLoss::new(&scheme, DicePooling::Batch, vec![1.0], Device::Cpu);
+        let loss = loss.unwrap().of_kind(LossKind::TopTenth);
+        let truth = Tensor::from_slice(&[0_i16, 1, 2, 1, 3, 3, 0, 1, 0, 2]).view([1, 10, 1]);
+        let logits = Tensor::arange(10 * heads, CPU)
+            .cos()
+            .view([1, heads, 10, 1]);
+        // Absurd where it is ignored.
+        let ignored = truth.eq(3).unsqueeze(1).to_kind(Kind::Float);
+        let absurd = &logits + ignored * 100.0 * logits.sin();
+        let [a, b] =
+            [&logits, &absurd].map(|logits| loss.single(logits, &truth).unwrap().double_value(&[]));
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
 }

@@ -5,5 +5,6 @@
 mod common;
 mod golden;
 mod losses;
+mod optimizers;
 mod resuming;
 mod training;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nnunet_model::{CheckpointKind, Tensor};
 use nnunet_train::observer::IterationEvent;
-use nnunet_train::{Outcome, Position, Silent, TrainError, TrainObserver, Trainer, TrainingConfig};
+use nnunet_train::{
+    OptimizerKind, Outcome, Position, Silent, TrainError, TrainObserver, Trainer, TrainingConfig,
+};
 
 use crate::common::{Balls, config, setup};
 
@@ -48,7 +50,7 @@ fn end_of(trainer: &Trainer, folder: &std::path::Path) -> (Tensor, Vec<u8>, Vec<
     momentum.sort_by(|a, b| a.0.cmp(&b.0));
     let mut bytes = Vec::new();
     for (_, tensor) in momentum {
-        let mut own = vec![0; tensor.numel() * 4];
+        let mut own = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
         tensor.copy_data_u8(&mut own, tensor.numel());
         bytes.extend(own);
     }
@@ -61,17 +63,33 @@ fn end_of(trainer: &Trainer, folder: &std::path::Path) -> (Tensor, Vec<u8>, Vec<
 
 #[test]
 fn a_stopped_and_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
+    // In the middle of an epoch; before its validation; in the middle, twice.
+    interrupted_and_not(OptimizerKind::Sgd, &[vec![8], vec![6], vec![2, 9]]);
+}
+
+#[test]
+fn adam_resumes_as_exactly() {
+    interrupted_and_not(OptimizerKind::Adam, &[vec![8]]);
+}
+
+fn interrupted_and_not(optimizer: OptimizerKind, all_stops: &[Vec<usize>]) {
     tch::set_num_threads(1);
+    let config = |epochs| {
+        let changed = TrainingConfig {
+            optimizer,
+            ..(*config(epochs)).clone()
+        };
+        changed.check().unwrap()
+    };
     let dir = tempfile::tempdir().unwrap();
     let mut whole = Trainer::new(setup(3, dir.path()), config(EPOCHS)).unwrap();
     assert_eq!(run(&mut whole, None), Outcome::Finished);
     let expected = end_of(&whole, dir.path());
 
-    // In the middle of an epoch; before its validation; in the middle, twice.
-    for stops in [vec![8], vec![6], vec![2, 9]] {
+    for stops in all_stops {
         let dir = tempfile::tempdir().unwrap();
         let mut done = 0;
-        for stop in &stops {
+        for stop in stops {
             let mut trainer = Trainer::resume_or_new(setup(3, dir.path()), config(EPOCHS)).unwrap();
             assert_eq!(run(&mut trainer, Some(*stop)), Outcome::Stopped);
             done += stop;

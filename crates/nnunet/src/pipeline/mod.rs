@@ -6,6 +6,7 @@ mod prepare;
 mod preview;
 mod select;
 mod train;
+mod variant;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ pub use error::PipelineError;
 pub use prepare::{Existing, PlanRequest};
 pub use preview::{Preview, PreviewRequest};
 pub use select::Contest;
-pub use train::{TRAINER, TrainOutcome, TrainRequest};
+pub use train::{Pretrained, TrainOutcome, TrainRequest};
+pub use variant::{AugmentationChoice, TRAINER, trainer_name};
 
 /// The name under which nnU-Net stores the plans of its default planner.
 pub const DEFAULT_PLANS: &str = "nnUNetPlans";

@@ -242,8 +242,11 @@ impl Pipeline {
         Ok(self.layout.store(dataset, &identifier))
     }
 
-    /// `dataset.json` of the raw dataset.
-    pub(super) fn description(&self, dataset: &str) -> Result<DatasetDescription, PipelineError> {
+    /// `dataset.json` of a raw dataset.
+    ///
+    /// # Errors
+    /// If it is not there or malformed.
+    pub fn description(&self, dataset: &str) -> Result<DatasetDescription, PipelineError> {
         let folder = self.layout.raw_dataset(dataset);
         Ok(DatasetDescription::load(&layout::dataset_json(&folder))?)
     }

@@ -18,8 +18,7 @@ use nnunet_preprocess::{CaseStore, StoredCase};
 use nnunet_schema::{DatasetId, Spacing};
 
 use super::prepare::require;
-use super::train::augmentation;
-use super::{Pipeline, PipelineError};
+use super::{AugmentationChoice, Pipeline, PipelineError};
 
 /// Pixels from top to bottom of a slice.
 const PANEL: usize = 192;
@@ -44,6 +43,8 @@ pub struct PreviewRequest {
     pub patches: NonZeroUsize,
     /// Augmented versions of each patch.
     pub versions: NonZeroUsize,
+    /// What is done to the patches.
+    pub augmentation: AugmentationChoice,
     /// Seed of patches and versions.
     pub seed: u64,
 }
@@ -61,8 +62,7 @@ pub struct Preview {
 }
 
 impl Pipeline {
-    /// Draws patches of a preprocessed case as training sees them, with the augmentation that
-    /// belongs to the rules of the plans.
+    /// Draws patches of a preprocessed case as training sees them.
     ///
     /// # Errors
     /// If the configuration is not preprocessed, or there is no such case or channel.
@@ -83,7 +83,7 @@ impl Pipeline {
             });
         }
 
-        let mode = LoaderMode::Training(augmentation(&plans));
+        let mode = LoaderMode::Training(request.augmentation.augmentation(&plans));
         let mut config = LoaderConfig::for_configuration(mode, &configuration);
         config.batch_size = request.patches.get();
         config.seed = request.seed;

@@ -6,23 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use nnunet_augment::{
-    Augmentation, AugmentationSetup, BatchLoader, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
+    AugmentationSetup, BatchLoader, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
 };
 use nnunet_evaluate::{EvaluateOptions, MissingPredictions, evaluate_folder};
 use nnunet_image::CropBox;
 use nnunet_infer::{PredictOptions, Predictor};
-use nnunet_model::{CheckpointKind, DeviceChoice};
+use nnunet_model::{CheckpointKind, DeviceChoice, Strictness};
 use nnunet_preprocess::{CaseStore, PreprocessedCase};
 use nnunet_schema::{
-    DatasetDescription, DatasetId, Fold, Plans, RuleSet, Split, Splits, Summary, Task, layout,
+    DatasetDescription, DatasetId, Fold, Plans, Split, Splits, Summary, Task, layout,
 };
-use nnunet_train::{Outcome, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
+use nnunet_train::{Outcome, Position, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
 
 use super::prepare::require;
+use super::variant::{AugmentationChoice, trainer_name};
 use super::{Existing, Pipeline, PipelineError};
 
-/// The trainer's name in the model folder: that of the Python program's default.
-pub const TRAINER: &str = "nnUNetTrainer";
 /// Folder of the held-out cases' predictions in a fold folder.
 const VALIDATION: &str = "validation";
 
@@ -35,14 +34,28 @@ pub struct TrainRequest {
     pub plans_name: String,
     /// The configuration, e.g. `3d_fullres`.
     pub configuration: String,
-    /// Epochs, iterations, learning rate, seed, fold.
+    /// Epochs, iterations, loss, optimiser, seed, fold.
     pub training: TrainingConfig,
+    /// What is done to the patches.
+    pub augmentation: AugmentationChoice,
+    /// Weights to begin with. A training that goes on from a checkpoint of its own does not look
+    /// at them.
+    pub pretrained: Option<Pretrained>,
     /// Where the network runs.
     pub device: DeviceChoice,
     /// Threads that prepare batches.
     pub loader_threads: NonZeroUsize,
     /// What to do about a checkpoint in the fold folder: go on from it, or begin anew.
     pub existing: Existing,
+}
+
+/// Weights of a network that was trained on something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pretrained {
+    /// A checkpoint of ours or of the Python program.
+    pub weights: PathBuf,
+    /// How well they must fit.
+    pub strictness: Strictness,
 }
 
 /// How a training ended.
@@ -112,9 +125,10 @@ impl Pipeline {
         let header = nnunet_preprocess::StoreHeader::new(&plans, configuration, &description)?;
         store.check_settings(&header.settings)?;
         let split = self.fold_of(&dataset, &store.cases()?, request.training.fold)?;
+        let trainer = trainer_name(&request.training, request.augmentation);
         let model = self
             .layout
-            .model(&dataset, TRAINER, plans_name, configuration);
+            .model(&dataset, &trainer, plans_name, configuration);
         Ok(FoldJob {
             folder: layout::fold(&model, request.training.fold),
             dataset,
@@ -182,7 +196,7 @@ impl Pipeline {
             labels: job.description.label_scheme()?,
             channels: job.description.channels(),
             device: request.device.open()?,
-            trainer_name: TRAINER.to_owned(),
+            trainer_name: trainer_name(&request.training, request.augmentation),
             mirror_axes: geometry.network_mirror_axes(),
             fold_folder: job.folder.clone(),
             configuration,
@@ -192,6 +206,16 @@ impl Pipeline {
             Existing::Keep => Trainer::resume_or_new(setup.clone(), config)?,
             Existing::Replace => Trainer::new(setup.clone(), config)?,
         };
+        if let Some(Pretrained {
+            weights,
+            strictness,
+        }) = &request.pretrained
+            && trainer.position() == Position::default()
+        {
+            let report = trainer.load_pretrained(weights, *strictness)?;
+            self.progress
+                .note(&format!("{}: {report}", weights.display()));
+        }
         let loader = |cases: &[String], mode| -> Result<BatchLoader, PipelineError> {
             let mut settings = LoaderConfig::for_configuration(mode, &setup.configuration);
             settings.seed = request.training.seed;
@@ -207,25 +231,9 @@ impl Pipeline {
         };
         let mut training = loader(
             &job.split.train,
-            LoaderMode::Training(augmentation(&job.plans)),
+            LoaderMode::Training(request.augmentation.augmentation(&job.plans)),
         )?;
         let mut validation = loader(&job.split.val, LoaderMode::Validation)?;
-        let from = trainer.position();
-        for epoch in from.epoch..request.training.epochs {
-            let done = if epoch == from.epoch {
-                from.iteration
-            } else {
-                0
-            };
-            training.request(
-                epoch as u64,
-                done as u64..request.training.iterations_per_epoch as u64,
-            );
-            validation.request(
-                epoch as u64,
-                0..request.training.validation_iterations as u64,
-            );
-        }
         Ok(trainer.run(&mut training, &mut validation, observer, stop)?)
     }
 
@@ -285,14 +293,6 @@ impl Pipeline {
         self.formats.write_labels(&target, &labels)?;
         task.step(case);
         Ok(())
-    }
-}
-
-/// The augmentation that belongs to the rules that the plans follow.
-pub(super) fn augmentation(plans: &Plans) -> Augmentation {
-    match plans.rule_set() {
-        RuleSet::Paper => Augmentation::paper(),
-        _ => Augmentation::v2(),
     }
 }
 
