@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod gpu;
 mod libtorch;
 mod prerequisites;
 mod process;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
+    /// Time a training on a GPU, beside the Python program if it is there
+    Gpu(gpu::GpuArgs),
     /// Run the benchmarks of every crate, or of one
     Bench {
         /// The crate whose benchmarks to run (`nnunet-` may be left out)
@@ -96,6 +99,7 @@ fn run(cli: Cli) -> Result<()> {
         }
         Command::Test { quick } => test::run(&workspace, quick),
         Command::Demo { args } => demo::run(&workspace, &args),
+        Command::Gpu(args) => gpu::run(&workspace, &args),
         Command::Bench { package, args } => bench::run(&workspace, package.as_deref(), &args),
     }
 }
