@@ -30,6 +30,8 @@ impl DeviceChoice {
         let library = CudaLibrary::load();
         let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
         if index < count {
+            // All batches have the same shape: the search for the fastest kernels pays.
+            Cuda::cudnn_set_benchmark(true);
             return Ok(Device::Cuda(index));
         }
         Err(ModelError::Device {

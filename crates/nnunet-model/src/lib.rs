@@ -32,7 +32,7 @@ mod topology;
 mod unet;
 pub mod weights;
 
-pub use blocks::Mode;
+pub use blocks::{Arithmetic, Mode};
 pub use buffers::Buffers;
 pub use checkpoint::{Checkpoint, CheckpointKind, CheckpointMetadata, TrainingLog};
 pub use cuda::CudaLibrary;

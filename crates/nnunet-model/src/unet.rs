@@ -2,10 +2,10 @@
 //! over skip connections, and a segmentation output at each decoder level.
 
 use nnunet_schema::Configuration;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::ModelError;
-use crate::blocks::{Mode, State};
+use crate::blocks::{Arithmetic, Mode, State};
 use crate::buffers::Buffers;
 use crate::initialise;
 use crate::parameters::Parameters;
@@ -65,6 +65,7 @@ pub struct UNet {
     parameters: Parameters,
     buffers: Buffers,
     mode: Mode,
+    arithmetic: Arithmetic,
     device: Device,
 }
 
@@ -96,6 +97,7 @@ impl UNet {
             parameters: Parameters::zeros(tensors.parameters, device)?,
             buffers: Buffers::fresh(tensors.buffers, device)?,
             mode: Mode::default(),
+            arithmetic: Arithmetic::default(),
             spec,
             topology,
             device,
@@ -124,6 +126,18 @@ impl UNet {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// In which numbers convolutions and activations are computed from now on. Inputs and outputs
+    /// stay `f32`.
+    pub const fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.arithmetic = arithmetic;
+    }
+
+    /// The numbers that [`Self::set_arithmetic`] set; `f32` at first.
+    #[must_use]
+    pub const fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
     }
 
     /// What the network looks like.
@@ -195,8 +209,13 @@ impl UNet {
             parameters: &self.parameters,
             buffers: &self.buffers,
             mode: self.mode,
+            arithmetic: self.arithmetic,
         };
-        self.topology.forward(input, state, count)
+        let input = self.arithmetic.of(input)?;
+        let outputs = self.topology.forward(&input, state, count)?;
+        (outputs.into_iter())
+            .map(|output| Ok(output.f_to_kind(Kind::Float)?))
+            .collect()
     }
 
     fn check_input(&self, found: &[i64]) -> Result<(), ModelError> {

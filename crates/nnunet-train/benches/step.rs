@@ -10,7 +10,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use nnunet_model::{Device, Tensor, UNet};
+use nnunet_model::{Arithmetic, Device, Tensor, UNet};
 use nnunet_schema::{Configuration, DatasetDescription};
 use nnunet_train::loss::DicePooling;
 use nnunet_train::{Optimizer, SegmentationLoss, TrainingConfig};
@@ -67,8 +67,12 @@ fn step(criterion: &mut Criterion) {
     let scheme = description.label_scheme().unwrap();
     let mut group = criterion.benchmark_group("network_40x56x40_batch2");
     group.sample_size(10);
-    for features in [8, 32] {
-        let network = UNet::new(&configuration(features), 1, HEADS, Device::Cpu).unwrap();
+    let numbers = [Arithmetic::Single, Arithmetic::Bfloat16];
+    let variants = [8, 32].map(|features| numbers.map(|numbers| (features, numbers)));
+    for (features, arithmetic) in variants.into_iter().flatten() {
+        let mut network = UNet::new(&configuration(features), 1, HEADS, Device::Cpu).unwrap();
+        network.set_arithmetic(arithmetic);
+        let name = format!("{features}/{arithmetic:?}");
         let weights = vec![2.0 / 3.0, 1.0 / 3.0, 0.0];
         let loss =
             SegmentationLoss::new(&scheme, DicePooling::Sample, weights, Device::Cpu).unwrap();
@@ -78,7 +82,7 @@ fn step(criterion: &mut Criterion) {
         let input = Tensor::arange(SAMPLES * z * y * x, (Kind::Float, Device::Cpu)).sin();
         let input = input.view([SAMPLES, 1, z, y, x]);
         let targets = [labels(1), labels(2)];
-        group.bench_function(BenchmarkId::new("training_step", features), |bencher| {
+        group.bench_function(BenchmarkId::new("training_step", &name), |bencher| {
             bencher.iter(|| {
                 let outputs = network.forward_outputs(&input, 2).unwrap();
                 let total = loss.total(&outputs, &targets).unwrap();
@@ -87,7 +91,7 @@ fn step(criterion: &mut Criterion) {
                 optimizer.step(1e-4, found.gradient_norm).unwrap();
             });
         });
-        group.bench_function(BenchmarkId::new("inference", features), |bencher| {
+        group.bench_function(BenchmarkId::new("inference", &name), |bencher| {
             bencher.iter(|| black_box(network.infer(&input).unwrap()));
         });
     }

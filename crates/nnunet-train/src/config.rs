@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use nnunet_model::Arithmetic;
 use nnunet_schema::Fold;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -59,6 +60,7 @@ pub enum OptimizerKind {
 /// | `loss` | `dice-and-cross-entropy` | |
 /// | `optimizer` | `sgd` | |
 /// | `momentum` | 0.99 | 0 ≤ m < 1; of SGD |
+/// | `arithmetic` | `single` | |
 /// | `weight_decay` | 3e-5 | ≥ 0 |
 /// | `gradient_clip` | 12 | > 0 |
 /// | `checkpoint_every` | 5 | ≥ 1 |
@@ -83,6 +85,8 @@ pub struct TrainingConfig {
     pub optimizer: OptimizerKind,
     /// Nesterov momentum of [`OptimizerKind::Sgd`].
     pub momentum: f64,
+    /// The numbers that the network computes in.
+    pub arithmetic: Arithmetic,
     /// L2 penalty on all parameters, as an addition to the gradient.
     pub weight_decay: f64,
     /// Gradients whose global L2 norm is above this are scaled down to it (nnU-Net v2; the
@@ -109,6 +113,7 @@ impl Default for TrainingConfig {
             loss: LossKind::default(),
             optimizer: OptimizerKind::default(),
             momentum: 0.99,
+            arithmetic: Arithmetic::default(),
             weight_decay: 3e-5,
             gradient_clip: 12.0,
             checkpoint_every: 5,

@@ -80,6 +80,7 @@ impl Trainer {
         let heads = setup.labels.segmentation_heads();
         let mut network = UNet::new(&setup.configuration, setup.channels, heads, setup.device)?;
         network.initialise(config.seed)?;
+        network.set_arithmetic(config.arithmetic);
         let loss = SegmentationLoss::new(
             &setup.labels,
             DicePooling::from_plans(setup.configuration.batch_dice),

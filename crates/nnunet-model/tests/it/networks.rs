@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nnunet_model::{Device, Mode, Strictness, Tensor, UNet};
+use nnunet_model::{Arithmetic, Device, Mode, Strictness, Tensor, UNet};
 use serde_json::json;
 use tch::Kind;
 
@@ -41,6 +41,39 @@ fn outputs_equal_those_of_the_python_modules() {
         assert!(difference < TOLERANCE, "{name} inference: {difference}");
         assert!(!full.requires_grad());
     }
+}
+
+#[test]
+fn bfloat16_is_as_close_as_its_eight_bits_allow() {
+    let mut network = small_network();
+    let shape: Vec<i64> = [1_usize, network.spec().channels()]
+        .into_iter()
+        .chain(network.spec().stride_product().iter().map(|m| 4 * m))
+        .map(|edge| edge as i64)
+        .collect();
+    let x = Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu));
+    let x = x.sin().view(shape.as_slice());
+    let single = network.forward(&x).unwrap();
+    network.set_arithmetic(Arithmetic::Bfloat16);
+    for output in [network.forward(&x).unwrap(), network.infer(&x).unwrap()] {
+        assert_eq!(output.kind(), Kind::Float);
+        let range = f64::try_from(single.max() - single.min()).unwrap();
+        let difference = largest_difference(&output, &single);
+        assert!(
+            difference > 0.0 && difference < 0.05 * range,
+            "{difference} of {range}"
+        );
+    }
+    // The gradients are those of the weights: single.
+    network
+        .forward(&x)
+        .unwrap()
+        .square()
+        .mean(Kind::Float)
+        .backward();
+    let gradient = network.parameters().tensors()[0].grad();
+    assert_eq!(gradient.kind(), Kind::Float);
+    assert!(f64::try_from(gradient.abs().max()).unwrap() > 0.0);
 }
 
 #[test]

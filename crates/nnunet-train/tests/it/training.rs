@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use ndarray::{Array3, Array4};
 use nnunet_augment::{Augmentation, BatchLoader, CaseSource, LoaderConfig, LoaderMode, MemoryCase};
-use nnunet_model::{Checkpoint, CheckpointKind, CheckpointMetadata, Strictness};
+use nnunet_model::{Arithmetic, Checkpoint, CheckpointKind, CheckpointMetadata, Strictness};
 use nnunet_schema::Configuration;
 use nnunet_train::batch::{BatchAddress, LoadError};
 use nnunet_train::observer::IterationEvent;
@@ -101,6 +101,21 @@ fn balls_are_learned_in_2d_and_3d_and_everything_is_on_record() {
         );
         assert_eq!(&metadata.log.epochs, &*records);
     }
+}
+
+#[test]
+fn bfloat16_learns_too() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let config = TrainingConfig {
+        arithmetic: Arithmetic::Bfloat16,
+        ..(*longer(4)).clone()
+    };
+    let mut trainer = Trainer::new(setup(2, dir.path()), config.check().unwrap()).unwrap();
+    run(&mut trainer, 2).unwrap();
+    let log = trainer.log();
+    assert!(log[3].train_loss < log[0].train_loss - 0.2, "{log:?}");
+    assert!(log[3].mean_dice.unwrap() > 0.8, "{log:?}");
 }
 
 #[test]
