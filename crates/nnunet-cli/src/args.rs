@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Segment new images with a trained model
     Predict(PredictArgs),
+    /// Write the checkpoints of a model folder as the Python program's
+    ExportCheckpoint(ExportCheckpointArgs),
     /// Compare predictions with references
     Evaluate(EvaluateArgs),
     /// Run the whole pipeline on labelled phantoms made on the spot
@@ -345,6 +347,9 @@ pub(crate) struct VariantArgs {
     pub(crate) momentum: f64,
     #[command(flatten)]
     pub(crate) augmentation: AugmentationArgs,
+    /// Compute in bfloat16: faster where the processor or the GPU has instructions for it
+    #[arg(long)]
+    pub(crate) bf16: bool,
 }
 
 #[derive(Args, Debug)]
@@ -418,6 +423,31 @@ pub(crate) struct PredictArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportCheckpointArgs {
+    /// Model folder `RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION`; the `.pth` files go beside its
+    /// checkpoints
+    #[arg(short = 'm', long = "model", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Folds (default: all that are trained)
+    #[arg(short = 'f', long = "folds", value_name = "FOLD", num_args = 1..)]
+    pub(crate) folds: Vec<Fold>,
+    /// Which checkpoint
+    #[arg(long, value_enum, default_value_t = CheckpointChoice::Final, value_name = "WHICH")]
+    pub(crate) checkpoint: CheckpointChoice,
+}
+
+/// The checkpoints that a training leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckpointChoice {
+    /// After the last epoch
+    Final,
+    /// After the epoch with the best moving average
+    Best,
+    /// Of an unfinished training
+    Latest,
 }
 
 #[derive(Args, Debug)]

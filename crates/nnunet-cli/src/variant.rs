@@ -1,5 +1,6 @@
 //! From what the user typed about a training to the settings of the library.
 
+use nnunet::model::Arithmetic;
 use nnunet::pipeline::AugmentationChoice;
 use nnunet::train::{LossKind, OptimizerKind, TrainingConfig};
 
@@ -30,6 +31,11 @@ impl VariantArgs {
             optimizer,
             initial_learning_rate: self.learning_rate.unwrap_or(usual),
             momentum: self.momentum,
+            arithmetic: if self.bf16 {
+                Arithmetic::Bfloat16
+            } else {
+                Arithmetic::Single
+            },
             ..training
         }
     }

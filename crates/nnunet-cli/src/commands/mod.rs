@@ -3,6 +3,7 @@
 pub(crate) mod convert_msd;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+pub(crate) mod export_checkpoint;
 pub(crate) mod fingerprint;
 pub(crate) mod model_info;
 pub(crate) mod plan;

@@ -14,6 +14,7 @@ fn every_command_explains_itself() {
         "model-info",
         "train",
         "predict",
+        "export-checkpoint",
         "evaluate",
         "convert-msd",
         "demo",
@@ -91,6 +92,11 @@ fn a_dataset_goes_through_all_commands() {
 
     let path = |relative: &str| program.path(relative).to_string_lossy().into_owned();
     let model = path("results/Dataset900_Phantom/nnUNetTrainer__nnUNetPlans__3d_fullres");
+    let exported = program.succeed(&["export-checkpoint", "-m", &model]);
+    assert!(
+        exported.stdout.contains("fold_0/checkpoint_final.pth"),
+        "{exported:?}"
+    );
     let (images, predictions) = (path("raw/Dataset900_Phantom/imagesTs"), path("predictions"));
     program.succeed(&[
         "predict",

@@ -44,6 +44,14 @@ pub enum PipelineError {
         /// Number of cases that are there.
         cases: usize,
     },
+    /// A model that cannot be put into the Python program's form.
+    #[error("{} cannot be written: {problem}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// A channel that a case does not have.
     #[error("case `{case}` has {channels} channels, counted from 0: there is no channel {asked}")]
     NoChannel {

@@ -2,6 +2,7 @@
 //! their place in the [`Layout`] and leaves its own there.
 
 mod error;
+mod exchange;
 mod prepare;
 mod preview;
 mod select;
@@ -15,6 +16,7 @@ use nnunet_image::{FormatRegistry, RawDataset};
 use nnunet_schema::{DatasetId, Layout, NoProgress, Progress};
 
 pub use error::PipelineError;
+pub use exchange::export_checkpoints;
 pub use prepare::{Existing, PlanRequest};
 pub use preview::{Preview, PreviewRequest};
 pub use select::Contest;
