@@ -1,9 +1,10 @@
-//! The weighted sum of overlapping windows, a few slices at a time.
+//! The weighted mean of overlapping windows, a few slices at a time.
 
 use std::collections::VecDeque;
 
 use rayon::prelude::*;
 
+use crate::sums::Sum;
 use crate::{InferError, Tiling, TilingWeights};
 
 /// Receives the averaged network outputs of a case, one slice of axis 0 after the other.
@@ -14,24 +15,26 @@ pub(crate) trait SliceSink {
 
 /// Adds windows up and hands out the slices that are complete.
 #[derive(Debug)]
-pub(crate) struct Accumulator<'a> {
+pub(crate) struct Accumulator<'a, T> {
     case: &'a str,
     tiling: &'a Tiling,
-    weights: &'a TilingWeights,
+    weights: TilingWeights,
     heads: usize,
     /// What a sum of weights of 1 stands for: the number of passes through networks.
     passes: f32,
     /// Slices `(class, y, x)` of the padded image from `first` on.
-    slices: VecDeque<Vec<f32>>,
+    slices: VecDeque<Vec<T>>,
     first: usize,
-    spare: Vec<Vec<f32>>,
+    /// Buffers of slices that are done, to be used again.
+    spare: Vec<Vec<T>>,
+    spare_finished: Vec<Vec<f32>>,
 }
 
-impl<'a> Accumulator<'a> {
+impl<'a, T: Sum> Accumulator<'a, T> {
     pub(crate) fn new(
         case: &'a str,
         tiling: &'a Tiling,
-        weights: &'a TilingWeights,
+        weights: TilingWeights,
         heads: usize,
         passes: usize,
     ) -> Self {
@@ -44,6 +47,7 @@ impl<'a> Accumulator<'a> {
             slices: VecDeque::new(),
             first: 0,
             spare: Vec::new(),
+            spare_finished: Vec::new(),
         }
     }
 
@@ -57,7 +61,8 @@ impl<'a> Accumulator<'a> {
             self.slices.push_back(slice);
         }
         let [_, height, width] = self.tiling.padded().voxels();
-        let [along_z, along_y, along_x] = &self.weights.window;
+        let [along_z, along_y, along_x] = self.weights.shares(position);
+        let along_z = along_z.into_iter().map(|weight| weight / self.passes);
         let touched = self.slices.make_contiguous().iter_mut();
         let touched: Vec<_> = touched
             .skip(from_z - self.first)
@@ -70,14 +75,12 @@ impl<'a> Accumulator<'a> {
             .for_each(|(z, (slice, weight_z))| {
                 let heads = values.chunks_exact(wz * wy * wx);
                 for (plane, head) in slice.chunks_exact_mut(height * width).zip(heads) {
-                    let rows = head.chunks_exact(wx).skip(z * wy).zip(along_y);
+                    let rows = head.chunks_exact(wx).skip(z * wy).zip(&along_y);
                     let targets = plane.chunks_exact_mut(width).skip(from_y);
                     for ((row, weight_y), target) in rows.zip(targets) {
                         let weight = weight_z * weight_y;
                         let target = target.get_mut(from_x..).unwrap_or_default();
-                        for ((sum, value), weight_x) in target.iter_mut().zip(row).zip(along_x) {
-                            *sum += value * (weight * weight_x);
-                        }
+                        T::add(target, row, weight, &along_x);
                     }
                 }
             });
@@ -92,61 +95,47 @@ impl<'a> Accumulator<'a> {
         sink: &mut dyn SliceSink,
     ) -> Result<(), InferError> {
         while self.first < end {
-            let Some(mut slice) = self.slices.pop_front() else {
+            let Some(sums) = self.slices.pop_front() else {
                 return Ok(());
             };
             let padded_z = self.first;
             self.first += 1;
             let image_z = padded_z.checked_sub(self.tiling.padding_before()[0]);
-            let recycled = match image_z.filter(|z| *z < self.tiling.image()[0]) {
-                Some(z) => {
-                    self.normalise(&mut slice, padded_z, z)?;
-                    sink.take(slice)?
-                }
-                None => Some(slice),
+            let Some(z) = image_z.filter(|z| *z < self.tiling.image()[0]) else {
+                self.spare.push(sums);
+                continue;
             };
-            self.spare.extend(recycled);
+            let buffer = self.spare_finished.pop();
+            let (mut slice, left) = T::finish(sums, buffer);
+            self.spare.extend(left);
+            self.trim(&mut slice, z)?;
+            if let Some(done) = sink.take(slice)? {
+                T::recycle(done, &mut self.spare, &mut self.spare_finished);
+            }
         }
         Ok(())
     }
 
-    /// Divides the sums by the weights and cuts the padding off.
-    fn normalise(&self, slice: &mut Vec<f32>, z: usize, image_z: usize) -> Result<(), InferError> {
+    /// Cuts the padding off, and refuses what is no number.
+    fn trim(&self, slice: &mut Vec<f32>, image_z: usize) -> Result<(), InferError> {
         let [_, height, width] = self.tiling.padded().voxels();
         let [_, rows, columns] = self.tiling.image().voxels();
         let [_, skip_y, skip_x] = self.tiling.padding_before();
-        let [sum_z, sum_y, sum_x] = &self.weights.sum;
-        let sum_z = sum_z.get(z).copied().unwrap_or(1.0) * self.passes;
-        let inverse = |sums: &[f32], skip: usize, take: usize| -> Vec<f32> {
-            sums.iter().skip(skip).take(take).map(|s| 1.0 / s).collect()
-        };
-        let (by_row, by_column) = (
-            inverse(sum_y, skip_y, rows),
-            inverse(sum_x, skip_x, columns),
-        );
-        let scale = |row: &mut [f32], row_inverse: f32| {
-            let mut finite = true;
-            for (value, column_inverse) in row.iter_mut().zip(&by_column) {
-                *value *= row_inverse * column_inverse;
-                finite &= value.is_finite();
-            }
-            finite
-        };
-        let mut finite = true;
         // Rows move towards the front, so the cut can happen in place.
         for head in 0..self.heads {
-            for (y, inverse_y) in by_row.iter().enumerate() {
+            for y in 0..rows {
                 let from = (head * height + skip_y + y) * width + skip_x;
                 let to = (head * rows + y) * columns;
                 if from != to {
                     slice.copy_within(from..from + columns, to);
                 }
-                if let Some(row) = slice.get_mut(to..to + columns) {
-                    finite &= scale(row, inverse_y / sum_z);
-                }
             }
         }
         slice.truncate(self.heads * rows * columns);
+        let finite = (slice.chunks(4096)).all(|part| {
+            part.iter()
+                .fold(true, |finite, value| finite & value.is_finite())
+        });
         if finite {
             return Ok(());
         }
@@ -156,7 +145,7 @@ impl<'a> Accumulator<'a> {
         })
     }
 
-    fn blank_slice(&mut self) -> Result<Vec<f32>, InferError> {
+    fn blank_slice(&mut self) -> Result<Vec<T>, InferError> {
         let [_, height, width] = self.tiling.padded().voxels();
         let length = self.heads.saturating_mul(height).saturating_mul(width);
         let mut slice = self.spare.pop().unwrap_or_default();
@@ -165,15 +154,16 @@ impl<'a> Accumulator<'a> {
             .try_reserve_exact(length)
             .map_err(|_| InferError::OutOfMemory {
                 case: self.case.to_owned(),
-                bytes: length.saturating_mul(size_of::<f32>()),
+                bytes: length.saturating_mul(size_of::<T>()),
             })?;
-        slice.resize(length, 0.0);
+        slice.resize(length, T::default());
         Ok(slice)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
     use nnunet_schema::Shape;
     use nnunet_schema::plans::Dimensionality;
 
@@ -189,11 +179,11 @@ mod tests {
         }
     }
 
-    fn run(image: Shape, value: f32) -> Result<Vec<Vec<f32>>, InferError> {
+    fn run<T: Sum>(image: Shape, value: f32) -> Result<Vec<Vec<f32>>, InferError> {
         let window = Shape::new([4, 4, 4]);
         let tiling = Tiling::new(image, window, Dimensionality::Three, 0.5).unwrap();
         let weights = TilingWeights::new(&tiling);
-        let mut sum = Accumulator::new("a", &tiling, &weights, 2, 1);
+        let mut sum = Accumulator::<T>::new("a", &tiling, weights, 2, 1);
         let values: Vec<f32> = (0..128)
             .map(|i| if i < 64 { value } else { -1.0 })
             .collect();
@@ -209,13 +199,24 @@ mod tests {
 
     #[test]
     fn a_constant_comes_out_as_it_went_in_also_from_padded_images() {
+        constant::<f32>(1e-5);
+        constant::<f16>(5e-3);
+    }
+
+    fn constant<T: Sum>(tolerance: f32) {
         for shape in [[9, 7, 5], [2, 9, 3], [4, 4, 4], [1, 1, 1]] {
-            let slices = run(Shape::new(shape), 3.0).unwrap();
+            let slices = run::<T>(Shape::new(shape), 3.0).unwrap();
             assert_eq!(slices.len(), shape[0]);
             for slice in slices {
                 let (first, second) = slice.split_at(shape[1] * shape[2]);
-                assert!(first.iter().all(|v| (v - 3.0).abs() < 1e-5), "{first:?}");
-                assert!(second.iter().all(|v| (v + 1.0).abs() < 1e-5), "{second:?}");
+                assert!(
+                    first.iter().all(|v| (v - 3.0).abs() < tolerance),
+                    "{first:?}"
+                );
+                assert!(
+                    second.iter().all(|v| (v + 1.0).abs() < tolerance),
+                    "{second:?}"
+                );
                 assert_eq!(first.len(), second.len());
             }
         }
@@ -223,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_overflow_is_an_error_that_names_the_slice() {
-        let error = run(Shape::new([2, 4, 4]), f32::NAN)
+        let error = run::<f32>(Shape::new([2, 4, 4]), f32::NAN)
             .unwrap_err()
             .to_string();
         assert!(

@@ -62,15 +62,20 @@ pub(crate) enum Decision {
     Above { labels: Vec<i16>, threshold: f32 },
 }
 
+/// Labels as label maps hold them.
+pub(crate) fn label_values(labels: &[u16]) -> Result<Vec<i16>, InferError> {
+    (labels.iter())
+        .map(|v| i16::try_from(*v).map_err(|_| InferError::Label { found: *v }))
+        .collect()
+}
+
 impl Decision {
     pub(crate) fn new(scheme: &LabelScheme, averaging: Averaging) -> Result<Self, InferError> {
         let values = match scheme.is_region_based() {
             true => scheme.output_values(),
             false => scheme.all_labels(),
         };
-        let labels = (values.iter())
-            .map(|v| i16::try_from(*v).map_err(|_| InferError::Label { found: *v }))
-            .collect::<Result<Vec<_>, _>>()?;
+        let labels = label_values(values)?;
         Ok(match scheme.is_region_based() {
             true => Self::Above {
                 labels,
@@ -91,6 +96,34 @@ impl Decision {
         match self {
             Self::Largest { .. } => Classes::Exclusive,
             Self::Above { .. } => Classes::Regions,
+        }
+    }
+
+    /// Takes one more class into account, which all voxels have these values of; `best` holds the
+    /// highest so far and `decided` the labels so far.
+    pub(crate) fn update(
+        &self,
+        class: usize,
+        values: &[f32],
+        best: &mut [f32],
+        decided: &mut [i16],
+    ) {
+        let voxels = values.iter().zip(best).zip(decided);
+        match self {
+            Self::Largest { labels } => {
+                let label = labels.get(class).copied().unwrap_or(0);
+                for ((value, best), decided) in voxels {
+                    let wins = *value > *best;
+                    *best = if wins { *value } else { *best };
+                    *decided = if wins { label } else { *decided };
+                }
+            }
+            Self::Above { labels, threshold } => {
+                let label = labels.get(class).copied().unwrap_or(0);
+                for ((value, _), decided) in voxels {
+                    *decided = if value > threshold { label } else { *decided };
+                }
+            }
         }
     }
 

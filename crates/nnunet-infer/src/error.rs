@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use nnunet_image::ImageError;
 use nnunet_model::ModelError;
@@ -25,14 +26,22 @@ pub enum InferError {
     },
     /// The second stage of a cascade, which needs the labels of the first.
     #[error(
-        "configuration `{configuration}` continues the predictions of `{previous}`; \
-         predicting with a cascade is not supported: use a configuration without `previous_stage`"
+        "configuration `{configuration}` continues the predictions of `{previous}`: predict with \
+         that one first and give its label maps"
     )]
     Cascade {
         /// The configuration.
         configuration: String,
         /// The one whose predictions it needs.
         previous: String,
+    },
+    /// Label maps of a previous stage for a model that has none.
+    #[error(
+        "configuration `{configuration}` has no previous stage, but label maps of one are given"
+    )]
+    NoCascade {
+        /// The configuration.
+        configuration: String,
     },
     /// Network outputs that would have to be resampled in a way that is not built here.
     #[error("configuration `{configuration}`: `{key}` {problem}")]
@@ -88,6 +97,16 @@ pub enum InferError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// Outputs of more or fewer classes than the model has.
+    #[error("case `{case}`: there are outputs of {found} classes, the model has {expected}")]
+    Outputs {
+        /// The case.
+        case: String,
+        /// Classes of the outputs.
+        found: usize,
+        /// Classes of the model.
+        expected: usize,
+    },
     /// A network whose output is not one value per class and voxel.
     #[error("case `{case}`: the network returned the shape {found:?}, expected {expected:?}")]
     NetworkOutput {
@@ -97,6 +116,36 @@ pub enum InferError {
         found: Vec<i64>,
         /// Shape that belongs to the input: (batch, classes, …).
         expected: Vec<i64>,
+    },
+    /// A part of a folder that there is not.
+    #[error("there is no part {index} of {count}: parts are numbered from 0")]
+    Shard {
+        /// The number that was asked for.
+        index: usize,
+        /// The number of parts.
+        count: usize,
+    },
+    /// Predictions that cannot be averaged.
+    #[error("ensemble: {problem}")]
+    Ensemble {
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Windows that do not belong to their tiling.
+    #[error("windows of an image: {problem}")]
+    Windows {
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Saved probabilities that cannot be read or written.
+    #[error("cannot {action} the probabilities {}: {problem}", path.display())]
+    Probabilities {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// A network that overflowed, or has broken weights.
     #[error(
@@ -111,8 +160,8 @@ pub enum InferError {
     },
     /// More memory than the user allowed.
     #[error(
-        "case `{case}` needs {needed} bytes beside the network, but the limit is {limit}; \
-         raise the limit or resample the image to a coarser spacing"
+        "case `{case}` needs {needed} bytes beside the network ({plan}), but the limit is {limit}: \
+         {advice}"
     )]
     MemoryLimit {
         /// The case.
@@ -121,6 +170,10 @@ pub enum InferError {
         needed: u64,
         /// The limit in bytes.
         limit: u64,
+        /// What they are for.
+        plan: String,
+        /// What would fit, or what to do.
+        advice: String,
     },
     /// More memory than the machine has.
     #[error("case `{case}`: no memory for {bytes} bytes of network output")]
@@ -129,6 +182,17 @@ pub enum InferError {
         case: String,
         /// The bytes that were asked for.
         bytes: usize,
+    },
+    /// More memory than the device has, even for a single window.
+    #[error(
+        "case `{case}`: the device has no memory for one window: predict on the processor, close \
+         other programs on the device, or predict with fewer folds ({problem})"
+    )]
+    DeviceMemory {
+        /// The case.
+        case: String,
+        /// What libtorch said.
+        problem: String,
     },
     /// A fault of this program while it worked on a case; other cases are not affected.
     #[error("case `{case}`: internal fault: {problem}")]
@@ -153,4 +217,14 @@ pub enum InferError {
     /// Libtorch refused an operation, or ran out of memory.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+impl InferError {
+    pub(crate) fn probabilities(action: &'static str, path: &Path, problem: impl Display) -> Self {
+        Self::Probabilities {
+            action,
+            path: path.to_path_buf(),
+            problem: problem.to_string(),
+        }
+    }
 }

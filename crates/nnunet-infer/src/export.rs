@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use crate::InferError;
 use crate::accumulator::SliceSink;
 use crate::averaging::Decision;
+use crate::probabilities::ProbabilityStream;
 
 /// Where one output slice lies among the input slices of axis 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +66,8 @@ pub(crate) struct LabelExport<'a> {
     between: Vec<f32>,
     /// Labels of the crop box, transposed.
     labels: Array3<i16>,
+    /// Where the probabilities go, if anywhere.
+    probabilities: Option<ProbabilityStream<'a>>,
 }
 
 impl<'a> LabelExport<'a> {
@@ -87,7 +90,14 @@ impl<'a> LabelExport<'a> {
             previous: None,
             between: Vec::new(),
             labels: Array3::zeros(to.voxels()),
+            probabilities: None,
         }
+    }
+
+    /// Hands out probabilities as well.
+    pub(crate) fn with_probabilities(mut self, stream: Option<ProbabilityStream<'a>>) -> Self {
+        self.probabilities = stream;
+        self
     }
 
     /// The label map of the whole image, once all slices have come.
@@ -144,6 +154,9 @@ impl<'a> LabelExport<'a> {
         self.labels
             .index_axis_mut(Axis(0), k)
             .assign(&decided.index_axis(Axis(0), 0));
+        if let Some(stream) = &mut self.probabilities {
+            stream.slice(plane, &self.in_plane)?;
+        }
         Ok(())
     }
 }

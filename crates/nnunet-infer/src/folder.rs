@@ -4,13 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use nnunet_image::{FormatRegistry, LabelMap, RawCase, find_cases};
-use nnunet_preprocess::{CasePipeline, PreprocessedCase};
-use nnunet_schema::{Progress, Task, layout};
+use nnunet_model::Device;
+use nnunet_preprocess::PreprocessedCase;
+use nnunet_schema::{Progress, Task, atomic, layout};
 
-use crate::predictor::prepare;
-use crate::{ExistingOutputs, InferError, Predictor};
+use crate::report::{CaseOutcome, CaseRecord, StageSeconds};
+use crate::{
+    ExistingOutputs, FolderRequest, InferError, Predictor, ProbabilityPrecision, ProbabilityStore,
+    ProbabilityWriter, RunReport, SaveProbabilities, cascade,
+};
 
 /// What became of the cases of a folder.
 #[derive(Debug, Default)]
@@ -33,29 +38,33 @@ pub struct CaseFailure {
     pub error: InferError,
 }
 
-/// A case with where its label map goes.
+/// A case with where its label map goes, and what is known of it so far.
 struct Job {
     case: RawCase,
     target: PathBuf,
+    /// The label map of the previous stage.
+    previous: Option<PathBuf>,
+    record: CaseRecord,
 }
 
 type Prepared = (Job, Result<PreprocessedCase, InferError>);
-type Predicted = (Job, Result<LabelMap, InferError>);
+type Predicted = (Job, Result<(LabelMap, Option<PathBuf>), InferError>);
+
+/// What all threads of a run look at.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    formats: &'a FormatRegistry,
+    progress: &'a dyn Progress,
+    task: &'a dyn Task,
+}
 
 impl Predictor {
     /// Predicts every case of the folder `input` (files `CASE_0000.nii.gz`, one per channel, with
-    /// the ending of the dataset) and writes `output/CASE.nii.gz`. The model's `dataset.json`
-    /// and `plans.json` are copied beside them.
-    ///
-    /// While the network works on a case, the next one is read and preprocessed and the last one
-    /// written, by two threads of their own; one case waits at most. A case that fails is
-    /// reported and does not stop the others. Don't call this from within a task of the global
-    /// rayon pool, which the preprocessing needs.
+    /// the ending of the dataset) and writes `output/CASE.nii.gz`: [`Self::predict_cases`] without
+    /// anything special.
     ///
     /// # Errors
-    /// [`InferError::Image`] if there are no cases, files of a case are missing or too many, or
-    /// the ending has no format; [`InferError::Schema`] if the copies cannot be written. Nothing
-    /// was predicted then.
+    /// As [`Self::predict_cases`].
     pub fn predict_folder(
         &self,
         input: &Path,
@@ -63,46 +72,96 @@ impl Predictor {
         formats: &FormatRegistry,
         progress: &dyn Progress,
     ) -> Result<PredictReport, InferError> {
+        self.predict_cases(&FolderRequest::new(input, output), formats, progress)
+    }
+
+    /// Predicts the cases of a folder. The model's `dataset.json` and `plans.json` are copied
+    /// beside the label maps; probabilities and a report go there too, if asked for.
+    ///
+    /// While the network works on a case, the next one is read and preprocessed and the last one
+    /// written, by two threads of their own; one case waits at most. A case that fails is
+    /// reported and does not stop the others. The label map of a case is the last of its files to
+    /// be written, and is there in full or not at all. Don't call this from within a task of the
+    /// global rayon pool, which the preprocessing needs.
+    ///
+    /// # Errors
+    /// [`InferError::Image`] if there are no cases, files of a case are missing or too many, or
+    /// the ending has no format; [`InferError::Schema`] if the copies cannot be written;
+    /// [`InferError::Cascade`] or [`InferError::NoCascade`] if the label maps of a previous stage
+    /// are missing or not wanted. Nothing was predicted then. [`InferError::Schema`] also if the
+    /// report cannot be written in the end.
+    pub fn predict_cases(
+        &self,
+        request: &FolderRequest,
+        formats: &FormatRegistry,
+        progress: &dyn Progress,
+    ) -> Result<PredictReport, InferError> {
+        let start = Instant::now();
+        let output = &request.output;
         let ending = self.dataset().file_ending.as_str();
         formats.for_ending(ending)?;
-        let cases = find_cases(input, ending, self.dataset().channels())?;
+        cascade::check(self.recipe(), request.previous_stage.is_some())?;
+        let cases = find_cases(&request.input, ending, self.dataset().channels())?;
         self.dataset().save(&layout::dataset_json(output))?;
         self.plans().save(&layout::model_plans(output))?;
-        let jobs = cases.into_iter().map(|case| Job {
-            target: output.join(format!("{}{ending}", case.id)),
-            case,
+        let jobs = request.shard.of(cases).map(|case| {
+            let name = format!("{}{ending}", case.id);
+            Job {
+                target: output.join(&name),
+                previous: (request.previous_stage.as_ref()).map(|folder| folder.join(&name)),
+                record: CaseRecord {
+                    case: case.id.clone(),
+                    outcome: CaseOutcome::Kept,
+                    error: None,
+                    shape: None,
+                    windows: None,
+                    planned_bytes: None,
+                    seconds: StageSeconds::default(),
+                },
+                case,
+            }
         });
         let keep = self.options().existing == ExistingOutputs::Keep;
         let (kept, jobs): (Vec<Job>, Vec<Job>) = jobs.partition(|job| keep && job.target.is_file());
         let task = progress.start(&format!("predict {}", self.recipe().name()), jobs.len());
-        let mut report = PredictReport {
-            kept: kept.into_iter().map(|job| job.case.id).collect(),
-            ..PredictReport::default()
+        let mut books = Books {
+            report: PredictReport::default(),
+            run: RunReport::new(self),
         };
-        self.work(jobs, formats, progress, task.as_ref(), &mut report);
-        Ok(report)
+        for job in kept {
+            books.run.cases.push(job.record);
+            books.report.kept.push(job.case.id);
+        }
+        let run = Run {
+            formats,
+            progress,
+            task: task.as_ref(),
+        };
+        self.work(jobs, run, &mut books);
+        if request.report {
+            books.run.finish(start.elapsed());
+            books.run.save(&request.report_path())?;
+        }
+        Ok(books.report)
     }
 
     /// Reading, network and writing, each in its own thread; the network in this one.
-    fn work(
-        &self,
-        jobs: Vec<Job>,
-        formats: &FormatRegistry,
-        progress: &dyn Progress,
-        task: &dyn Task,
-        report: &mut PredictReport,
-    ) {
-        let (pipeline, channels) = (self.pipeline(), self.recipe().channels());
+    fn work(&self, jobs: Vec<Job>, run: Run<'_>, books: &mut Books) {
+        let (pipeline, recipe) = (self.pipeline(), self.recipe());
+        let saved = self.options().probabilities;
         // Without a buffer, a prepared case waits in the hands of the thread that made it.
         let (to_network, prepared) = sync_channel(0);
         let (to_writer, predicted) = sync_channel(0);
         thread::scope(|scope| {
-            scope.spawn(move || read(jobs, pipeline, channels, formats, progress, &to_network));
-            scope.spawn(move || write(&predicted, formats, task, report));
-            for (job, prepared) in prepared {
+            scope.spawn(move || {
+                let prepare = |job: &mut Job| prepare(job, run, pipeline, recipe);
+                read(jobs, prepare, &to_network);
+            });
+            scope.spawn(move || books.write(&predicted, run, saved));
+            for (mut job, prepared) in prepared {
                 let id = job.case.id.clone();
-                let labels = prepared
-                    .and_then(|case| guarded(&id, || self.predict_preprocessed(&id, &case)));
+                let labels =
+                    prepared.and_then(|case| guarded(&id, || self.network(&mut job, &case)));
                 if to_writer.send((job, labels)).is_err() {
                     break;
                 }
@@ -110,49 +169,173 @@ impl Predictor {
             drop(to_writer);
         });
     }
+
+    /// The label map of a case, and where its probabilities are if they are wanted.
+    fn network(
+        &self,
+        job: &mut Job,
+        case: &PreprocessedCase,
+    ) -> Result<(LabelMap, Option<PathBuf>), InferError> {
+        let (shape, whole) = (case.shape(), case.properties.shape_before_cropping);
+        let device = self.options().device.open().unwrap_or(Device::Cpu);
+        let plan = self.recipe().memory_plan(shape, whole, device)?;
+        job.record.windows = Some(self.recipe().tiling(shape)?.windows().len());
+        job.record.planned_bytes = Some(plan.total());
+        let saved = self.options().probabilities;
+        let mut chunked = saved.any().then(|| match saved.chunked {
+            Some(precision) => (beside(&job.target, &job.case.id, "zarr"), precision),
+            // Only on the way to another format.
+            None => {
+                let name = beside(&job.target, &job.case.id, "zarr");
+                (
+                    atomic::temporary_beside(&name),
+                    ProbabilityPrecision::Single,
+                )
+            }
+        });
+        let mut writer = (chunked.as_ref())
+            .map(|(target, precision)| ProbabilityWriter::new(target, *precision));
+        let sink = writer.as_mut().map(|writer| writer as _);
+        let (labels, times) = self.run(&job.case.id, case, sink)?;
+        job.record.seconds.network = times.network.as_secs_f64();
+        job.record.seconds.export = times.export.as_secs_f64();
+        Ok((labels, chunked.take().map(|(target, _)| target)))
+    }
+}
+
+/// `CASE.ending` beside the label map of a case.
+fn beside(target: &Path, case: &str, ending: &str) -> PathBuf {
+    target.with_file_name(format!("{case}.{ending}"))
 }
 
 /// Reads and preprocesses one case after the other, until all are done or nobody wants them.
 fn read(
     jobs: Vec<Job>,
-    pipeline: &CasePipeline,
-    channels: usize,
-    formats: &FormatRegistry,
-    progress: &dyn Progress,
+    prepare: impl Fn(&mut Job) -> Result<PreprocessedCase, InferError>,
     to_network: &SyncSender<Prepared>,
 ) {
-    for job in jobs {
-        let id = &job.case.id;
-        let prepared = guarded(id, || {
-            let image = job.case.read_image(formats)?;
-            if let Some(warning) = image.geometry.skew_warning() {
-                progress.warn(&format!("case `{id}`: {warning}"));
-            }
-            prepare(pipeline, channels, id, image)
-        });
+    for mut job in jobs {
+        let id = job.case.id.clone();
+        let prepared = guarded(&id, || prepare(&mut job));
         if to_network.send((job, prepared)).is_err() {
             break;
         }
     }
 }
 
-/// Writes label maps as they come and keeps the books.
-fn write(
-    predicted: &Receiver<Predicted>,
-    formats: &FormatRegistry,
-    task: &dyn Task,
-    report: &mut PredictReport,
-) {
-    for (job, labels) in predicted {
-        let id = job.case.id;
-        let written = labels
-            .and_then(|labels| guarded(&id, || Ok(formats.write_labels(&job.target, &labels)?)));
-        task.step(&id);
-        match written {
-            Ok(()) => report.predicted.push(id),
-            Err(error) => report.failed.push(CaseFailure { case: id, error }),
+/// Reads and preprocesses a case.
+fn prepare(
+    job: &mut Job,
+    run: Run<'_>,
+    pipeline: &nnunet_preprocess::CasePipeline,
+    recipe: &crate::Recipe,
+) -> Result<PreprocessedCase, InferError> {
+    let id = &job.case.id;
+    let start = Instant::now();
+    let image = job.case.read_image(run.formats)?;
+    let previous = (job.previous.as_ref())
+        .map(|path| run.formats.read_labels(path))
+        .transpose()?;
+    job.record.seconds.read = start.elapsed().as_secs_f64();
+    job.record.shape = Some(image.shape().voxels());
+    if let Some(warning) = image.geometry.skew_warning() {
+        (run.progress).warn(&format!("case `{id}`: {warning}"));
+    }
+    let start = Instant::now();
+    let prepared = cascade::prepare(pipeline, recipe, id, image, previous);
+    job.record.seconds.preprocess = start.elapsed().as_secs_f64();
+    prepared
+}
+
+/// What is known of the cases that are done.
+struct Books {
+    report: PredictReport,
+    run: RunReport,
+}
+
+impl Books {
+    /// Writes label maps as they come and keeps the books.
+    fn write(&mut self, predicted: &Receiver<Predicted>, run: Run<'_>, saved: SaveProbabilities) {
+        for (job, result) in predicted {
+            let Job {
+                case,
+                target,
+                mut record,
+                ..
+            } = job;
+            let start = Instant::now();
+            let written = result.and_then(|(labels, chunked)| {
+                guarded(&case.id, || {
+                    if let Some(chunked) = chunked {
+                        finish_probabilities(&chunked, &target, &case.id, saved)?;
+                    }
+                    Ok(run.formats.write_labels(&target, &labels)?)
+                })
+            });
+            record.seconds.write = start.elapsed().as_secs_f64();
+            run.task.step(&case.id);
+            match written {
+                Ok(()) => {
+                    record.outcome = CaseOutcome::Predicted;
+                    self.report.predicted.push(case.id);
+                }
+                Err(error) => {
+                    record.outcome = CaseOutcome::Failed;
+                    record.error = Some(error.to_string());
+                    self.report.failed.push(CaseFailure {
+                        case: case.id,
+                        error,
+                    });
+                }
+            }
+            self.run.cases.push(record);
         }
     }
+}
+
+/// Brings the chunked probabilities of a case into the other formats that are wanted.
+fn finish_probabilities(
+    chunked: &Path,
+    target: &Path,
+    case: &str,
+    saved: SaveProbabilities,
+) -> Result<(), InferError> {
+    let npz = match saved.npz {
+        true => ProbabilityStore::open(chunked)
+            .and_then(|store| store.write_npz(&beside(target, case, "npz"))),
+        false => Ok(()),
+    };
+    if saved.chunked.is_none() {
+        // It was only a way to the other format; a leftover is only untidy.
+        let _ = std::fs::remove_dir_all(chunked);
+    }
+    npz
+}
+
+/// Predicts a folder with both stages of a cascade: the label maps of `first` go to the folder
+/// `previous_stage` below the output and are what `second` continues. The reports are of the
+/// first and the second stage; a case that fails in the first fails in the second too.
+///
+/// # Errors
+/// As [`Predictor::predict_cases`] of either.
+pub fn predict_cascade(
+    first: &Predictor,
+    second: &Predictor,
+    request: &FolderRequest,
+    formats: &FormatRegistry,
+    progress: &dyn Progress,
+) -> Result<[PredictReport; 2], InferError> {
+    // Before the first stage has run for nothing.
+    cascade::check(second.recipe(), true)?;
+    let previous = request.output.join("previous_stage");
+    let mut early = request.clone();
+    early.output.clone_from(&previous);
+    early.previous_stage = None;
+    let before = first.predict_cases(&early, formats, progress)?;
+    let mut late = request.clone();
+    late.previous_stage = Some(previous);
+    let after = second.predict_cases(&late, formats, progress)?;
+    Ok([before, after])
 }
 
 /// Turns a panic, which is a fault of ours, into an error of this case.

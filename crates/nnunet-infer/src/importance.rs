@@ -60,6 +60,18 @@ impl TilingWeights {
         });
         Self { window, sum }
     }
+
+    /// The share that the window at `position` of the padded image has of its voxels, along each
+    /// axis: its weight by that of all windows. So what is added up is a mean at once, which stays
+    /// in the range of its values where weights are far below 1.
+    pub(crate) fn shares(&self, position: [usize; 3]) -> [Vec<f32>; 3] {
+        std::array::from_fn(|a| {
+            let sums = self.sum[a].iter().skip(position[a]);
+            (self.window[a].iter().zip(sums))
+                .map(|(own, all)| own / all)
+                .collect()
+        })
+    }
 }
 
 #[cfg(test)]

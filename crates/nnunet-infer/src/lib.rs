@@ -9,33 +9,58 @@
 //! window touches it. So the outputs of all classes exist for the depth of one window only, not
 //! for a whole case; what grows with the case is the image and one label per voxel.
 //!
-//! [`Predictor`] is the whole way from a model folder; [`predict_with_network`] the part from a
-//! preprocessed case, for networks in memory; [`Tiling`] and [`importance_map`] stand alone.
-#![forbid(unsafe_code)]
+//! [`Predictor`] is the whole way from a model folder, of this program or the Python program;
+//! [`predict_with_network`] the part from a preprocessed case, for networks in memory;
+//! [`Tiling::cut`], [`WindowSum`] and [`Recipe::label`] the parts around a network of one's own.
+//! [`Tiling`] and [`importance_map`] stand alone.
+//!
+//! Probabilities of all classes at full resolution are made only for a [`ProbabilitySink`], slice
+//! by slice; [`ensemble_folders`] averages saved ones.
+// `forbid` would refuse the `s!` macro of ndarray, which allows itself a vetted unsafe block.
+#![deny(unsafe_code)]
 
 mod accumulator;
 mod averaging;
+mod cascade;
 mod cut;
+mod ensemble;
 mod error;
 mod export;
 mod folder;
+mod folds;
 pub mod importance;
 mod memory;
 mod mirror;
 mod network;
 pub mod options;
+mod predict;
 mod predictor;
+pub mod probabilities;
 mod recipe;
+mod report;
+mod request;
 mod sliding;
+mod sums;
 pub mod tiling;
+mod windows;
 
 pub use averaging::Averaging;
+pub use ensemble::{EnsembleOptions, ensemble_folders};
 pub use error::InferError;
-pub use folder::{CaseFailure, PredictReport};
+pub use folder::{CaseFailure, PredictReport, predict_cascade};
+pub use folds::trained_folds;
 pub use importance::{TilingWeights, axis_importance, importance_map};
 pub use memory::MemoryPlan;
 pub use network::Network;
-pub use options::{ExistingOutputs, Mirroring, Precision, PredictOptions, WindowBatch};
-pub use predictor::{Predictor, trained_folds};
-pub use recipe::{Recipe, predict_with_network, predict_with_networks};
+pub use options::{
+    ExistingOutputs, Mirroring, Precision, PredictOptions, ProbabilityPrecision, SaveProbabilities,
+    SumPrecision, WindowBatch,
+};
+pub use predict::{predict_with_network, predict_with_networks};
+pub use predictor::Predictor;
+pub use probabilities::{ProbabilitySink, ProbabilityStore, ProbabilityWriter};
+pub use recipe::Recipe;
+pub use report::{CaseOutcome, CaseRecord, RunReport, StageSeconds};
+pub use request::{FolderRequest, Shard};
 pub use tiling::{Tiling, axis_positions};
+pub use windows::{Window, WindowSum, Windows};

@@ -22,6 +22,10 @@ pub struct PredictOptions {
     pub checkpoint: CheckpointKind,
     /// What happens to cases of a folder that have an output already.
     pub existing: ExistingOutputs,
+    /// Which probabilities are saved beside the label maps of a folder; usually none.
+    pub probabilities: SaveProbabilities,
+    /// Number format that overlapping windows are added up in.
+    pub sums: SumPrecision,
     /// The most memory that a case may take beside the network and the whole image as read,
     /// bytes; none means what the machine has.
     pub memory_limit: Option<u64>,
@@ -37,6 +41,8 @@ impl Default for PredictOptions {
             precision: Precision::default(),
             checkpoint: CheckpointKind::Final,
             existing: ExistingOutputs::default(),
+            probabilities: SaveProbabilities::default(),
+            sums: SumPrecision::default(),
             memory_limit: None,
         }
     }
@@ -63,7 +69,7 @@ pub enum WindowBatch {
     Windows(NonZeroUsize),
 }
 
-/// Number format of the network; accumulation is always single precision.
+/// Number format of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Half precision where it is safe on a GPU, single precision on the processor.
@@ -71,6 +77,44 @@ pub enum Precision {
     Mixed,
     /// Single precision.
     Single,
+}
+
+/// Number format that overlapping windows are added up in, in the memory of the processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SumPrecision {
+    /// Four bytes per class and voxel under the windows.
+    #[default]
+    Single,
+    /// Two bytes: half of the memory that many classes take, three significant digits, which is
+    /// what the Python program has.
+    Half,
+}
+
+/// Which probabilities of all classes at full resolution are saved; usually none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SaveProbabilities {
+    /// `CASE.zarr`: compressed chunks, of which parts can be read.
+    pub chunked: Option<ProbabilityPrecision>,
+    /// `CASE.npz`, as the Python program saves them.
+    pub npz: bool,
+}
+
+impl SaveProbabilities {
+    /// Whether any are.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.chunked.is_some() || self.npz
+    }
+}
+
+/// Number format of saved probabilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ProbabilityPrecision {
+    /// 32 bits.
+    #[default]
+    Single,
+    /// 16 bits: half the space, three significant digits.
+    Half,
 }
 
 /// What happens to cases of a folder that have an output already.

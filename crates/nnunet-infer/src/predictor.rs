@@ -1,19 +1,25 @@
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use ndarray::Array4;
 use nnunet_image::{Image, LabelMap};
-use nnunet_model::{Checkpoint, CheckpointKind, NetworkSpec, UNet};
+use nnunet_model::{Checkpoint, CheckpointKind, Mode, NetworkSpec, UNet};
 use nnunet_preprocess::{CasePipeline, PreprocessedCase};
-use nnunet_schema::{DatasetDescription, Fold, Plans, SchemaError, layout};
+use nnunet_schema::{DatasetDescription, Fold, Plans, layout};
 
-use crate::{InferError, Network, PredictOptions, Recipe, predict_with_networks};
+use crate::cascade;
+use crate::folds::no_folds;
+use crate::predict::{CaseTimes, predict_case};
+use crate::probabilities::Collected;
+use crate::{InferError, Network, PredictOptions, ProbabilitySink, Recipe, trained_folds};
 
 /// A trained model, ready to predict: the networks of its folds and how they are applied.
 ///
 /// The networks stay in memory, all folds at once, so that every window is read once and no
-/// weights are loaded between cases. A predictor can be moved to another thread, but not shared.
+/// weights are loaded between cases. It needs no files but the model's, and predicts any number of
+/// images. A predictor can be moved to another thread, and shared in a `Mutex`.
 #[derive(Debug)]
 pub struct Predictor {
+    model: PathBuf,
     plans: Plans,
     dataset: DatasetDescription,
     recipe: Recipe,
@@ -24,9 +30,9 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads the networks of `folds` from a model folder (`TRAINER__PLANS__CONFIGURATION` with
-    /// `plans.json`, `dataset.json` and `fold_X/checkpoint_final.safetensors`); an empty list
-    /// stands for all [`trained_folds`].
+    /// Loads the networks of `folds` from a model folder: `TRAINER__PLANS__CONFIGURATION` with
+    /// `plans.json`, `dataset.json` and in `fold_X` a `checkpoint_final.safetensors`, or the
+    /// Python program's `checkpoint_final.pth`. An empty list stands for all [`trained_folds`].
     ///
     /// The configuration is the last part of the folder's name, or, in a folder of another
     /// name, what the first fold's checkpoint says. The mirror axes are those of the first fold.
@@ -42,30 +48,30 @@ impl Predictor {
             [] => trained_folds(model, options.checkpoint)?,
             given => given.to_vec(),
         };
-        let checkpoints = (folds.iter())
-            .map(|fold| {
-                let folder = layout::fold(model, *fold);
-                let (_, path) = CheckpointKind::find(&folder, &[options.checkpoint])?;
-                Checkpoint::open(&path)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let first = checkpoints.first().map(Checkpoint::metadata);
-        let first = first.ok_or_else(|| no_folds(model, options.checkpoint))?;
-        let name = configuration_of(model).unwrap_or(&first.configuration);
-        let mirror_axes = &first.inference_allowed_mirroring_axes;
+        let (first, others) =
+            (folds.split_first()).ok_or_else(|| no_folds(model, options.checkpoint))?;
+        let checkpoint = open_checkpoint(model, *first, &options)?;
+        let metadata = checkpoint.metadata();
+        let name = configuration_of(model).unwrap_or(&metadata.configuration);
+        let mirror_axes = &metadata.inference_allowed_mirroring_axes;
         let recipe = Recipe::new(&plans, name, &dataset, mirror_axes, &options)?;
         let pipeline = CasePipeline::new(&plans, name, &dataset)?;
         let device = options.device.open()?;
-        let networks = (checkpoints.iter())
-            .map(|checkpoint| {
-                let (channels, heads) = (recipe.channels(), recipe.heads());
-                let spec = NetworkSpec::new(recipe.configuration(), channels, heads)?;
-                let mut network = UNet::zeros(spec, device)?;
-                checkpoint.load_into(&mut network)?;
-                Ok(network)
-            })
-            .collect::<Result<Vec<_>, InferError>>()?;
+        let network = |checkpoint: &Checkpoint| -> Result<UNet, InferError> {
+            let spec = NetworkSpec::of_model(&plans, recipe.name(), &dataset)?;
+            let mut network = UNet::zeros(spec, device)?;
+            checkpoint.load_into(&mut network)?;
+            network.set_mode(Mode::Evaluation);
+            Ok(network)
+        };
+        let mut networks = vec![network(&checkpoint)?];
+        drop(checkpoint);
+        // One file at a time: each may hold the optimiser's state as well.
+        for fold in others {
+            networks.push(network(&open_checkpoint(model, *fold, &options)?)?);
+        }
         Ok(Self {
+            model: model.to_path_buf(),
             plans,
             dataset,
             recipe,
@@ -74,6 +80,12 @@ impl Predictor {
             folds,
             options,
         })
+    }
+
+    /// The model folder.
+    #[must_use]
+    pub fn model(&self) -> &Path {
+        &self.model
     }
 
     /// The folds whose networks are averaged.
@@ -116,87 +128,113 @@ impl Predictor {
     ///
     /// # Errors
     /// [`InferError::Channels`] if the image does not have the model's channels,
-    /// [`InferError::Preprocess`] if it cannot be preprocessed, and as
-    /// [`predict_with_networks`].
+    /// [`InferError::Cascade`] if the model continues another's label maps
+    /// ([`Self::predict_with_previous`]), [`InferError::Preprocess`] if the image cannot be
+    /// preprocessed, and as [`predict_with_networks`](crate::predict_with_networks).
     pub fn predict(&self, case: &str, image: &Image) -> Result<LabelMap, InferError> {
-        let prepared = prepare(&self.pipeline, self.recipe.channels(), case, image.clone())?;
+        let prepared = self.prepare(case, image.clone(), None)?;
         self.predict_preprocessed(case, &prepared)
+    }
+
+    /// As [`Self::predict`], with the probabilities of all classes: `(class, z, y, x)` on the
+    /// grid of the image, a class per label with the background, or per region. They are in
+    /// memory as a whole; [`Self::predict_preprocessed_into`] hands them out slice by slice.
+    ///
+    /// # Errors
+    /// As [`Self::predict`].
+    pub fn predict_probabilities(
+        &self,
+        case: &str,
+        image: &Image,
+    ) -> Result<(LabelMap, Array4<f32>), InferError> {
+        let prepared = self.prepare(case, image.clone(), None)?;
+        let mut collected = Collected::default();
+        let labels = self.predict_preprocessed_into(case, &prepared, &mut collected)?;
+        Ok((labels, collected.values))
+    }
+
+    /// Predicts an image with the second stage of a cascade: `previous` is the label map of the
+    /// first stage, on the grid of the image.
+    ///
+    /// # Errors
+    /// As [`Self::predict`]; [`InferError::NoCascade`] if the model has no previous stage, and
+    /// [`InferError::Preprocess`] if `previous` has another shape than the image, or labels that
+    /// the dataset does not know.
+    pub fn predict_with_previous(
+        &self,
+        case: &str,
+        image: &Image,
+        previous: &LabelMap,
+    ) -> Result<LabelMap, InferError> {
+        let prepared = self.prepare(case, image.clone(), Some(previous.clone()))?;
+        self.predict_preprocessed(case, &prepared)
+    }
+
+    fn prepare(
+        &self,
+        case: &str,
+        image: Image,
+        previous: Option<LabelMap>,
+    ) -> Result<PreprocessedCase, InferError> {
+        cascade::prepare(&self.pipeline, &self.recipe, case, image, previous)
     }
 
     /// Predicts a case that went through [`Self::pipeline`] (or the same plans' preprocessing in
     /// training); the label map lies on the grid of the original image.
     ///
     /// # Errors
-    /// As [`predict_with_networks`].
+    /// As [`predict_with_networks`](crate::predict_with_networks).
     pub fn predict_preprocessed(
         &self,
         case: &str,
         prepared: &PreprocessedCase,
     ) -> Result<LabelMap, InferError> {
+        Ok(self.run(case, prepared, None)?.0)
+    }
+
+    /// As [`Self::predict_preprocessed`]; `probabilities` receives those of all classes.
+    ///
+    /// # Errors
+    /// As [`Self::predict_preprocessed`], and whatever `probabilities` says.
+    pub fn predict_preprocessed_into(
+        &self,
+        case: &str,
+        prepared: &PreprocessedCase,
+        probabilities: &mut dyn ProbabilitySink,
+    ) -> Result<LabelMap, InferError> {
+        Ok(self.run(case, prepared, Some(probabilities))?.0)
+    }
+
+    pub(crate) fn run(
+        &self,
+        case: &str,
+        prepared: &PreprocessedCase,
+        probabilities: Option<&mut dyn ProbabilitySink>,
+    ) -> Result<(LabelMap, CaseTimes), InferError> {
         let networks: Vec<&dyn Network> = (self.networks.iter())
             .map(|network| network as &dyn Network)
             .collect();
         let data = prepared.data.view();
-        predict_with_networks(&networks, &self.recipe, case, data, &prepared.properties)
+        let properties = &prepared.properties;
+        predict_case(
+            &networks,
+            &self.recipe,
+            case,
+            data,
+            properties,
+            probabilities,
+        )
     }
 }
 
-/// Preprocesses an image that may have other channels than the model.
-pub(crate) fn prepare(
-    pipeline: &CasePipeline,
-    channels: usize,
-    case: &str,
-    image: Image,
-) -> Result<PreprocessedCase, InferError> {
-    if image.channels() != channels {
-        return Err(InferError::Channels {
-            case: case.to_owned(),
-            found: image.channels(),
-            expected: channels,
-        });
-    }
-    Ok(pipeline.run(case, image, None)?)
-}
-
-/// The folds of a model folder that have a checkpoint of this kind, ascending; fold `all` only
-/// if it is the only one.
-///
-/// # Errors
-/// [`InferError::Schema`] if the folder cannot be listed, [`InferError::ModelFolder`] if there
-/// is none.
-pub fn trained_folds(model: &Path, kind: CheckpointKind) -> Result<Vec<Fold>, InferError> {
-    let entries = fs::read_dir(model).map_err(|source| SchemaError::Io {
-        action: "list",
-        path: model.to_path_buf(),
-        source,
-    })?;
-    let fold_of = |name: &str| name.strip_prefix("fold_")?.parse::<Fold>().ok();
-    let found: Vec<Fold> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| kind.path(&entry.path()).is_file())
-        .filter_map(|entry| fold_of(entry.file_name().to_str()?))
-        .collect();
-    let mut numbers: Vec<u32> = (found.iter())
-        .filter_map(|fold| match fold {
-            Fold::Number(number) => Some(*number),
-            Fold::All => None,
-        })
-        .collect();
-    numbers.sort_unstable();
-    match (numbers.as_slice(), found.as_slice()) {
-        ([], []) => Err(no_folds(model, kind)),
-        ([], _) => Ok(vec![Fold::All]),
-        _ => Ok(numbers.into_iter().map(Fold::Number).collect()),
-    }
-}
-
-fn no_folds(model: &Path, kind: CheckpointKind) -> InferError {
-    InferError::ModelFolder {
-        folder: model.to_path_buf(),
-        problem: format!(
-            "expected at least one fold with a {kind} checkpoint, found none: train a fold first"
-        ),
-    }
+fn open_checkpoint(
+    model: &Path,
+    fold: Fold,
+    options: &PredictOptions,
+) -> Result<Checkpoint, InferError> {
+    let folder = layout::fold(model, fold);
+    let (_, path) = CheckpointKind::find_any(&folder, &[options.checkpoint])?;
+    Ok(Checkpoint::open(&path)?)
 }
 
 /// The configuration that a folder `TRAINER__PLANS__CONFIGURATION` is named after.
@@ -217,30 +255,5 @@ mod tests {
         let of = |name| configuration_of(Path::new(name)).map(str::to_owned);
         assert_eq!(of("a/T__P__3d_fullres").as_deref(), Some("3d_fullres"));
         assert_eq!(of("a/model"), None);
-    }
-
-    #[test]
-    fn trained_folds_are_those_with_a_checkpoint() {
-        let dir = tempfile::tempdir().unwrap();
-        let find = || trained_folds(dir.path(), CheckpointKind::Final);
-        assert!(
-            find()
-                .unwrap_err()
-                .to_string()
-                .contains("train a fold first")
-        );
-        for fold in ["fold_all", "fold_10", "fold_2", "fold_3", "fold_x"] {
-            fs::create_dir(dir.path().join(fold)).unwrap();
-        }
-        let finish = |fold: &str| {
-            let path = CheckpointKind::Final.path(&dir.path().join(fold));
-            fs::write(path, b"").unwrap();
-        };
-        finish("fold_all");
-        finish("fold_x");
-        assert_eq!(find().unwrap(), [Fold::All]);
-        finish("fold_10");
-        finish("fold_2");
-        assert_eq!(find().unwrap(), [Fold::Number(2), Fold::Number(10)]);
     }
 }

@@ -1,17 +1,14 @@
-use ndarray::ArrayView4;
-use nnunet_image::LabelMap;
 use nnunet_model::Device;
 use nnunet_preprocess::CaseProperties;
 use nnunet_preprocess::resample::ResampleMethod;
 use nnunet_schema::plans::ResamplingFunction;
 use nnunet_schema::{Configuration, DatasetDescription, Plans, Shape};
 
-use crate::averaging::Decision;
-use crate::export::LabelExport;
+use crate::averaging::{Decision, label_values};
 use crate::mirror::mirrorings;
-use crate::sliding::{SlidingWindow, automatic_batch};
+use crate::sliding::automatic_batch;
 use crate::{
-    Averaging, InferError, MemoryPlan, Network, Precision, PredictOptions, Tiling, WindowBatch,
+    Averaging, InferError, MemoryPlan, Precision, PredictOptions, SumPrecision, Tiling, WindowBatch,
 };
 
 /// Everything about predicting with a configuration but the networks: checked once, used for
@@ -21,14 +18,17 @@ pub struct Recipe {
     configuration: Configuration,
     name: String,
     channels: usize,
+    /// The labels that the previous stage predicts, ascending; none without one.
+    previous_labels: Vec<i16>,
     averaging: Averaging,
-    decision: Decision,
-    mirrorings: Vec<Vec<i64>>,
+    pub(crate) decision: Decision,
+    pub(crate) mirrorings: Vec<Vec<i64>>,
     resampling: ResamplingFunction,
     step: f64,
     batch: WindowBatch,
-    precision: Precision,
-    memory_limit: Option<u64>,
+    pub(crate) precision: Precision,
+    pub(crate) sums: SumPrecision,
+    pub(crate) memory_limit: Option<u64>,
 }
 
 impl Recipe {
@@ -37,7 +37,6 @@ impl Recipe {
     ///
     /// # Errors
     /// [`InferError::Schema`] if the configuration or the labels are wrong,
-    /// [`InferError::Cascade`] if it is the second stage of a cascade,
     /// [`InferError::Resampling`] if the plans resample outputs other than linearly or by the
     /// nearest voxel, [`InferError::MirrorAxes`], [`InferError::Step`].
     pub fn new(
@@ -48,24 +47,25 @@ impl Recipe {
         options: &PredictOptions,
     ) -> Result<Self, InferError> {
         let configuration = plans.configuration(name)?;
-        if let Some(previous) = &configuration.previous_stage {
-            return Err(InferError::Cascade {
-                configuration: name.to_owned(),
-                previous: previous.clone(),
-            });
-        }
+        let scheme = dataset.label_scheme()?;
+        let previous_labels = match configuration.previous_stage {
+            Some(_) => label_values(&scheme.foreground_labels())?,
+            None => Vec::new(),
+        };
         let averaging = Averaging::of(plans.rule_set());
         let spatial = configuration.patch_size.len();
         let recipe = Self {
             resampling: resampling_function(name, &configuration)?,
             name: name.to_owned(),
             channels: dataset.channels(),
+            previous_labels,
             averaging,
-            decision: Decision::new(&dataset.label_scheme()?, averaging)?,
+            decision: Decision::new(&scheme, averaging)?,
             mirrorings: mirrorings(mirror_axes, spatial, options.mirroring)?,
             step: options.step,
             batch: options.windows_per_batch,
             precision: options.precision,
+            sums: options.sums,
             memory_limit: options.memory_limit,
             configuration,
         };
@@ -89,6 +89,27 @@ impl Recipe {
     #[must_use]
     pub const fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// The configuration whose label maps this one continues, if it is the second stage of a
+    /// cascade.
+    #[must_use]
+    pub fn previous_stage(&self) -> Option<&str> {
+        self.configuration.previous_stage.as_deref()
+    }
+
+    /// The labels that the previous stage predicts, ascending; each becomes a channel of zeros and
+    /// ones. Empty without a previous stage.
+    #[must_use]
+    pub fn previous_labels(&self) -> &[i16] {
+        &self.previous_labels
+    }
+
+    /// Number of channels of the network's input: those of the image, and one for each label of
+    /// the previous stage.
+    #[must_use]
+    pub const fn input_channels(&self) -> usize {
+        self.channels + self.previous_labels.len()
     }
 
     /// Number of network outputs: labels with background, or regions.
@@ -123,6 +144,20 @@ impl Recipe {
         )
     }
 
+    pub(crate) const fn batch(&self) -> WindowBatch {
+        self.batch
+    }
+
+    pub(crate) const fn with_memory_settings(
+        mut self,
+        batch: WindowBatch,
+        sums: SumPrecision,
+    ) -> Self {
+        self.batch = batch;
+        self.sums = sums;
+        self
+    }
+
     /// Windows that go through a network on `device` at once.
     #[must_use]
     pub fn windows_at_once(&self, device: Device) -> usize {
@@ -134,9 +169,31 @@ impl Recipe {
         }
     }
 
+    /// What predicting a case on `device` takes, for a case that becomes `preprocessed` voxels and
+    /// whose image has `whole`.
+    ///
+    /// # Errors
+    /// Does not fail: the step was checked.
+    pub fn memory_plan(
+        &self,
+        preprocessed: Shape,
+        whole: Shape,
+        device: Device,
+    ) -> Result<MemoryPlan, InferError> {
+        let tiling = self.tiling(preprocessed)?;
+        let batch = self.windows_at_once(device).min(tiling.windows().len());
+        let (channels, heads) = (self.input_channels(), self.heads());
+        Ok(MemoryPlan::with_sums(
+            &tiling, channels, heads, batch, whole, self.sums,
+        ))
+    }
+
     /// How this case's outputs are resampled to its own spacing. Whether a coarse axis is
     /// handled apart is judged by the configuration's spacing first, then by the case's.
-    fn resampling(&self, properties: &CaseProperties) -> Result<ResampleMethod, InferError> {
+    pub(crate) fn resampling(
+        &self,
+        properties: &CaseProperties,
+    ) -> Result<ResampleMethod, InferError> {
         let own = properties
             .transpose_forward
             .apply_spacing(properties.spacing);
@@ -180,107 +237,4 @@ fn resampling_function(
         }
     }
     Ok(function)
-}
-
-/// Predicts a preprocessed case with a network in memory: the seam for the validation at the
-/// end of a training. `data` is `(channel, z, y, x)`, axes as transposed by the plan; the label
-/// map has the grid and the geometry of the file that the case came from.
-///
-/// # Errors
-/// As [`predict_with_networks`].
-pub fn predict_with_network(
-    network: &dyn Network,
-    recipe: &Recipe,
-    case: &str,
-    data: ArrayView4<'_, f32>,
-    properties: &CaseProperties,
-) -> Result<LabelMap, InferError> {
-    predict_with_networks(&[network], recipe, case, data, properties)
-}
-
-/// As [`predict_with_network`], averaged over several networks (the folds).
-///
-/// Work is spread over the current rayon pool and libtorch's threads.
-///
-/// # Errors
-/// [`InferError::NoNetworks`], [`InferError::Channels`], [`InferError::Properties`] if the data
-/// is not what the properties say, [`InferError::MemoryLimit`], [`InferError::OutOfMemory`],
-/// [`InferError::NetworkOutput`] and [`InferError::NonFinite`] for networks that misbehave, and
-/// [`InferError::Model`] or [`InferError::Torch`] from the network.
-pub fn predict_with_networks(
-    networks: &[&dyn Network],
-    recipe: &Recipe,
-    case: &str,
-    data: ArrayView4<'_, f32>,
-    properties: &CaseProperties,
-) -> Result<LabelMap, InferError> {
-    let (channels, z, y, x) = data.dim();
-    if channels != recipe.channels {
-        return Err(InferError::Channels {
-            case: case.to_owned(),
-            found: channels,
-            expected: recipe.channels,
-        });
-    }
-    check_properties(case, Shape::new([z, y, x]), properties)?;
-    let tiling = recipe.tiling(Shape::new([z, y, x]))?;
-    let device = networks.first().map_or(Device::Cpu, |n| n.device());
-    let batch = recipe.windows_at_once(device).min(tiling.windows().len());
-    let heads = recipe.heads();
-    let whole = properties.shape_before_cropping;
-    let needed = MemoryPlan::new(&tiling, channels, heads, batch, whole).total();
-    if let Some(limit) = recipe.memory_limit.filter(|limit| needed > *limit) {
-        return Err(InferError::MemoryLimit {
-            case: case.to_owned(),
-            needed,
-            limit,
-        });
-    }
-    let method = recipe.resampling(properties)?;
-    let mut export = LabelExport::new(case, properties, &recipe.decision, method);
-    let window = SlidingWindow {
-        case,
-        networks,
-        tiling: &tiling,
-        dimensionality: recipe.configuration.dimensionality(),
-        mirrorings: &recipe.mirrorings,
-        averaging: recipe.averaging,
-        classes: recipe.decision.classes(),
-        heads,
-        batch,
-        precision: recipe.precision,
-    };
-    window.run(data, &mut export)?;
-    export.finish()
-}
-
-/// Refuses properties that contradict the data or themselves.
-fn check_properties(
-    case: &str,
-    found: Shape,
-    properties: &CaseProperties,
-) -> Result<(), InferError> {
-    let fail = |problem: String| {
-        Err(InferError::Properties {
-            case: case.to_owned(),
-            problem,
-        })
-    };
-    let expected = properties.shape_after_resampling;
-    if found != expected {
-        return fail(format!(
-            "it has {found} voxels, its properties say {expected}"
-        ));
-    }
-    let (crop, whole) = (
-        properties.bbox_used_for_cropping,
-        properties.shape_before_cropping,
-    );
-    let cropped = properties.shape_after_cropping_and_before_resampling;
-    if !crop.fits(whole) || crop.shape() != cropped || found.volume() == 0 {
-        return fail(format!(
-            "its properties say that {crop:?} of {whole} voxels is {cropped} and becomes {found}"
-        ));
-    }
-    Ok(())
 }

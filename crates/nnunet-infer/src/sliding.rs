@@ -1,13 +1,15 @@
 //! The sliding window: from a preprocessed image to averaged network outputs, slice by slice.
 
+use half::f16;
 use ndarray::ArrayView4;
-use nnunet_model::{Device, Tensor};
+use nnunet_model::{Device, ModelError, Tensor};
 use nnunet_schema::plans::Dimensionality;
 
 use crate::accumulator::{Accumulator, SliceSink};
 use crate::averaging::Classes;
 use crate::cut::cut;
-use crate::{Averaging, InferError, Network, Precision, Tiling, TilingWeights};
+use crate::sums::Sum;
+use crate::{Averaging, InferError, Network, Precision, SumPrecision, Tiling, TilingWeights};
 
 /// Voxels of small windows that go through the network at once on the processor, and on a GPU.
 const BATCH_VOXELS_CPU: usize = 1 << 17;
@@ -39,6 +41,7 @@ pub(crate) struct SlidingWindow<'a> {
     pub(crate) heads: usize,
     pub(crate) batch: usize,
     pub(crate) precision: Precision,
+    pub(crate) sums: SumPrecision,
 }
 
 impl SlidingWindow<'_> {
@@ -48,10 +51,21 @@ impl SlidingWindow<'_> {
         image: ArrayView4<'_, f32>,
         sink: &mut dyn SliceSink,
     ) -> Result<(), InferError> {
+        match self.sums {
+            SumPrecision::Single => self.run_with::<f32>(image, sink),
+            SumPrecision::Half => self.run_with::<f16>(image, sink),
+        }
+    }
+
+    fn run_with<T: Sum>(
+        &self,
+        image: ArrayView4<'_, f32>,
+        sink: &mut dyn SliceSink,
+    ) -> Result<(), InferError> {
         let _guard = tch::no_grad_guard();
         let weights = TilingWeights::new(self.tiling);
         let passes = self.networks.len() * self.mirrorings.len();
-        let mut sum = Accumulator::new(self.case, self.tiling, &weights, self.heads, passes);
+        let mut sum = Accumulator::<T>::new(self.case, self.tiling, weights, self.heads, passes);
         let window_values = self.heads * self.tiling.window().volume();
         let mut values = vec![0.0; self.batch * window_values];
         let mut buffer = Vec::new();
@@ -91,6 +105,26 @@ impl SlidingWindow<'_> {
 
     /// The sum over all networks and mirrorings, `(window, class, …)`, on the processor.
     fn total(&self, windows: &Tensor) -> Result<Tensor, InferError> {
+        let count = windows.size().first().copied().unwrap_or(0);
+        match self.total_at_once(windows) {
+            // Half as many at once need half as much.
+            Err(error) if is_out_of_memory(&error) && count > 1 => {
+                let (first, second) = (count / 2, count - count / 2);
+                let halves = [
+                    self.total(&windows.f_narrow(0, 0, first)?)?,
+                    self.total(&windows.f_narrow(0, first, second)?)?,
+                ];
+                Ok(Tensor::f_cat(&halves, 0)?)
+            }
+            Err(error) if is_out_of_memory(&error) => Err(InferError::DeviceMemory {
+                case: self.case.to_owned(),
+                problem: error.to_string(),
+            }),
+            other => other,
+        }
+    }
+
+    fn total_at_once(&self, windows: &Tensor) -> Result<Tensor, InferError> {
         let mut total: Option<Tensor> = None;
         for network in self.networks {
             let windows = windows.f_to_device(network.device())?;
@@ -143,6 +177,16 @@ impl SlidingWindow<'_> {
         }
         self.averaging.apply(&logits, self.classes)
     }
+}
+
+/// Whether libtorch ran out of the memory of a device.
+fn is_out_of_memory(error: &InferError) -> bool {
+    let torch = match error {
+        InferError::Torch(error) | InferError::Model(ModelError::Torch(error)) => error,
+        _ => return false,
+    };
+    let text = torch.to_string().to_lowercase();
+    text.contains("out of memory") || text.contains("can't allocate memory")
 }
 
 /// Adds `value` to what is there. Not in place: a network may have given out what it keeps.

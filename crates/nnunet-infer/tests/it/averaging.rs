@@ -92,11 +92,6 @@ fn plans_that_cannot_be_carried_out_are_refused_at_once() {
             .unwrap_err()
             .to_string()
     };
-    let error = refused("previous_stage", json!("3d_lowres"));
-    assert!(
-        error.contains("continues the predictions of `3d_lowres`"),
-        "{error}"
-    );
     let error = refused("resampling_fn_probabilities_kwargs", json!({"order": 3}));
     assert!(error.contains("order` is 3, expected 1"), "{error}");
     let error = refused("resampling_fn_probabilities", json!("mine"));

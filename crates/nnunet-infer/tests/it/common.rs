@@ -1,5 +1,7 @@
 //! Small plans, cases and networks.
 
+use std::path::PathBuf;
+
 use ndarray::Array4;
 use nnunet_image::{CropBox, Geometry};
 use nnunet_infer::{InferError, Network};
@@ -157,4 +159,18 @@ pub(crate) fn noise(channels: usize, shape: Shape) -> Array4<f32> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as f32 / (1 << 23) as f32 - 1.0
     })
+}
+
+/// A file among the shared fixtures, or none (and a line that says so) where there are none.
+pub(crate) fn fixture(test: &str, path: &str) -> Option<PathBuf> {
+    let shared = std::env::var_os("NNUNET_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
+        PathBuf::from,
+    );
+    let file = shared.join("fixtures").join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    println!("skipped: {test} needs the shared fixtures");
+    None
 }

@@ -1,61 +1,12 @@
 //! Model folders on disk, and folders of images.
 
 use std::fs;
-use std::path::Path;
 
-use nnunet_image::{FormatRegistry, Geometry, Image};
+use nnunet_image::FormatRegistry;
 use nnunet_infer::{ExistingOutputs, InferError, PredictOptions, Predictor};
-use nnunet_model::checkpoint::FORMAT_VERSION;
-use nnunet_model::{Checkpoint, CheckpointKind, CheckpointMetadata, TrainingLog, UNet};
-use nnunet_schema::{Fold, NoProgress, Shape, Spacing, layout};
-use tempfile::TempDir;
+use nnunet_schema::{Fold, NoProgress};
 
-use crate::common::{PlanOf, dataset, noise, one_label, plans};
-
-const MODEL: &str = "nnUNetTrainer__nnUNetPlans__test";
-
-/// A model folder with these folds; the weights of fold `n` are drawn with seed `n`.
-fn model_folder(folds: &[u32]) -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let model = dir.path().join(MODEL);
-    let plans = plans(&PlanOf::default());
-    plans.save(&layout::model_plans(&model)).unwrap();
-    dataset(1, one_label())
-        .save(&layout::dataset_json(&model))
-        .unwrap();
-    let configuration = plans.configuration("test").unwrap();
-    for fold in folds {
-        let mut network = UNet::new(&configuration, 1, 2, tch::Device::Cpu).unwrap();
-        network.initialise(u64::from(*fold)).unwrap();
-        let metadata = CheckpointMetadata {
-            format_version: FORMAT_VERSION,
-            trainer_name: "nnUNetTrainer".into(),
-            configuration: "test".into(),
-            fold: fold.to_string(),
-            current_epoch: 1,
-            inference_allowed_mirroring_axes: vec![0, 1],
-            best_ema: None,
-            log: TrainingLog::default(),
-            training: serde_json::Value::Null,
-            extra: serde_json::Map::new(),
-        };
-        let folder = layout::fold(&model, Fold::Number(*fold));
-        fs::create_dir_all(&folder).unwrap();
-        Checkpoint::save(&folder, CheckpointKind::Final, &network, &[], &metadata).unwrap();
-    }
-    dir
-}
-
-fn load(dir: &Path, options: PredictOptions) -> Predictor {
-    Predictor::load(&dir.join(MODEL), &[], options).unwrap()
-}
-
-fn image(shape: [usize; 3], channels: usize) -> Image {
-    Image {
-        data: noise(channels, Shape::new(shape)),
-        geometry: Geometry::axis_aligned(Spacing::new([1.0, 1.0, 1.2]).unwrap()),
-    }
-}
+use crate::models::{MODEL, image, load, model_folder};
 
 #[test]
 fn all_trained_folds_are_loaded_and_averaged() {

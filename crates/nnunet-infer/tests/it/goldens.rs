@@ -1,26 +1,13 @@
 //! Window positions and importance maps of the Python program.
 
 use std::fs;
-use std::path::PathBuf;
 
 use ndarray::Array3;
 use nnunet_infer::{axis_positions, importance_map};
 use nnunet_schema::Shape;
 use serde_json::Value;
 
-/// A file among the shared fixtures, or none (and a line that says so) where there are none.
-fn fixture(test: &str, path: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("NNUNET_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
-        PathBuf::from,
-    );
-    let file = shared.join("fixtures").join(path);
-    if file.exists() {
-        return Some(file);
-    }
-    println!("skipped: {test} needs the shared fixtures");
-    None
-}
+use crate::common::fixture;
 
 fn numbers(value: &Value) -> Vec<usize> {
     let list = value.as_array().unwrap().iter();
