@@ -3,13 +3,14 @@
 //! `cargo bench -p nnunet-evaluate`
 #![allow(missing_docs, clippy::expect_used)]
 
+mod shared;
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nnunet_evaluate::{Classes, Confusion, Label};
 use nnunet_schema::python_json;
-
-const SHAPE: [usize; 3] = [64, 256, 256];
+use shared::SMALL as SHAPE;
 
 /// Blocks of labels `0..=highest`, as a segmentation has them, shifted by `shift` voxels.
 fn blocks(highest: usize, shift: usize) -> Vec<i16> {
@@ -65,6 +66,22 @@ fn overlap(c: &mut Criterion) {
     let (reference, prediction) = (noise(2_654_435_761), noise(40_503));
     group.bench_function(BenchmarkId::new("i16", "noise"), |b| {
         b.iter(|| count(&classes, &reference, &prediction));
+    });
+    group.finish();
+
+    let (reference, prediction) = (
+        shared::anatomy(shared::LARGE, 0),
+        shared::anatomy(shared::LARGE, 4),
+    );
+    let [reference, prediction] =
+        [reference, prediction].map(|map| map.mapv(i16::from).into_raw_vec_and_offset().0);
+    let classes = self::classes(14);
+    let mut group = c.benchmark_group("case/400x512x512");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(reference.len() as u64));
+    group.bench_function("i16/14-labels", |b| {
+        b.iter(|| count(&classes, &reference, &prediction).overlaps(&classes));
     });
     group.finish();
 }

@@ -51,7 +51,8 @@ pub fn evaluate_case(
         .collect())
 }
 
-fn count(
+/// Adds the voxels of two maps of the same shape.
+pub(crate) fn count(
     confusion: &mut Confusion,
     reference: ArrayView3<'_, i16>,
     prediction: ArrayView3<'_, i16>,
@@ -72,6 +73,7 @@ mod tests {
     use ndarray::Array3;
     use nnunet_image::Geometry;
     use nnunet_schema::Spacing;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::classes::tests::classes;
@@ -100,6 +102,25 @@ mod tests {
         };
         assert_eq!(evaluate(&a), evaluate(&b));
         assert_eq!(evaluate(&a).keys().collect::<Vec<_>>(), ["1", "2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn dice_is_symmetric_and_does_not_depend_on_the_order_of_axes(
+            labels in proptest::collection::vec((0_i16..3, 0_i16..3), 60)
+        ) {
+            let (a, b): (Vec<i16>, Vec<i16>) = labels.into_iter().unzip();
+            let [a, b] = [a, b].map(|v| Array3::from_shape_vec((3, 4, 5), v).unwrap());
+            let classes = classes(r#"{"background": 0, "a": 1, "b": 2}"#, "");
+            let dice = |a: &Array3<i16>, b: &Array3<i16>| {
+                let (a, b) = (map(a.clone()), map(b.clone()));
+                let overlaps = overlaps(LabelPair { reference: &a, prediction: &b }, &classes);
+                overlaps.unwrap().iter().map(|o| o.dice().to_bits()).collect::<Vec<_>>()
+            };
+            let turned = |map: &Array3<i16>| map.view().permuted_axes([2, 0, 1]).to_owned();
+            prop_assert_eq!(dice(&a, &b), dice(&b, &a));
+            prop_assert_eq!(dice(&a, &b), dice(&turned(&a), &turned(&b)));
+        }
     }
 
     #[test]

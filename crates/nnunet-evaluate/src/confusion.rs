@@ -140,6 +140,22 @@ impl Confusion {
         self.check(reference, prediction)
     }
 
+    /// Counts voxels that were counted before as if the prediction were background there.
+    pub(crate) fn erase<R: Label, P: Label>(&mut self, reference: &[R], prediction: &[P]) {
+        let unexpected = self.labels.len();
+        let side = unexpected + 1;
+        let row = |position: usize| {
+            (self.table.get(position)).map_or(unexpected, |row| usize::from(*row))
+        };
+        let background = row(0);
+        for (r, p) in reference.iter().zip(prediction) {
+            let first = row(r.position()) * side;
+            let (old, new) = (first + row(p.position()), first + background);
+            self.counts[old] = self.counts[old].saturating_sub(1);
+            self.counts[new] += 1;
+        }
+    }
+
     /// The overlap of each of `classes`, voxels of the ignore label of the reference left out.
     ///
     /// `classes` are those that the confusion was made for.

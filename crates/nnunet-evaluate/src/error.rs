@@ -29,8 +29,18 @@ pub enum EvaluateError {
         /// What is wrong with them.
         source: Box<EvaluateError>,
     },
+    /// A label map could not be postprocessed.
+    #[error("case `{case}` ({}): {source}", path.display())]
+    File {
+        /// The case.
+        case: String,
+        /// Its label map.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<EvaluateError>,
+    },
     /// Several cases failed; the others were evaluated in vain, for a summary needs all.
-    #[error("{} cases failed:\n{}", failures.len(), list(failures))]
+    #[error("{} cases failed:\n{}", failures.len(), lines(failures))]
     Several {
         /// One per case.
         failures: Vec<EvaluateError>,
@@ -109,6 +119,15 @@ pub enum EvaluateError {
         /// Position of the second summary.
         second: usize,
     },
+    /// The folds of a cross-validation don't make up the dataset.
+    #[error(
+        "the folds of the cross-validation don't hold every case once:\n{}",
+        lines(problems)
+    )]
+    CrossValidation {
+        /// All that is wrong, one entry each.
+        problems: Vec<String>,
+    },
     /// Metrics of different classes, which have no common mean.
     #[error(
         "`{case}` has the classes {found:?}, but `{expected_by}` has {expected:?}: they must be \
@@ -124,6 +143,21 @@ pub enum EvaluateError {
         /// Its classes.
         expected: Vec<String>,
     },
+    /// A dataset on which other methods were evaluated.
+    #[error(
+        "on `{dataset}` there are the methods {found:?}, on `{expected_by}` {expected:?}: they \
+         must be the same to be compared"
+    )]
+    DifferentMethods {
+        /// The dataset that differs.
+        dataset: String,
+        /// Its methods.
+        found: Vec<String>,
+        /// The dataset that it was compared with.
+        expected_by: String,
+        /// Its methods.
+        expected: Vec<String>,
+    },
     /// Candidates that were not evaluated on the same cases.
     #[error(
         "`{first}` and `{second}` were not evaluated on the same cases: {case} is in only one of \
@@ -137,6 +171,37 @@ pub enum EvaluateError {
         /// A case that only one of them has.
         case: String,
     },
+    /// Postprocessing that this program cannot carry out.
+    #[error("{} has {problem}; determine the postprocessing anew", path.display())]
+    PostprocessingStep {
+        /// The document.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// A tolerance that is none.
+    #[error("a tolerance of {found} mm is not usable: it must be a number of at least 0")]
+    Tolerance {
+        /// The value.
+        found: f64,
+    },
+    /// A class that the dataset does not have.
+    #[error("there is no class `{asked}`; the dataset has: {known}")]
+    UnknownClass {
+        /// The key that was asked for.
+        asked: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A label map is too large, or too noisy, for its components to be numbered.
+    #[error(
+        "a label map of {shape} voxels (z, y, x) has more runs of equal labels than 2³²: crop it \
+         to the region of interest"
+    )]
+    TooManyRuns {
+        /// The shape of the map.
+        shape: Shape,
+    },
     /// There is no best candidate.
     #[error("nothing to select: {reason}")]
     NothingToSelect {
@@ -145,8 +210,8 @@ pub enum EvaluateError {
     },
 }
 
-fn list(failures: &[EvaluateError]) -> String {
-    let lines: Vec<String> = failures.iter().map(|f| format!("  {f}")).collect();
+fn lines<T: std::fmt::Display>(entries: &[T]) -> String {
+    let lines: Vec<String> = entries.iter().map(|entry| format!("  {entry}")).collect();
     lines.join("\n")
 }
 

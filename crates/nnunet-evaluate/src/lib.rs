@@ -7,24 +7,41 @@
 //!
 //! * [`evaluate_folder`] compares two folders, [`evaluate_case`] two label maps;
 //! * [`Confusion`] counts voxels in one pass, [`Overlap`] and [`Tally`] add counts up;
-//! * [`summarise`] takes means over cases, [`merge`] joins the folds of a cross-validation;
-//! * [`select::best_configuration`] picks a model.
+//! * [`summarise`] takes means over cases, [`CrossValidation`] collects the predictions of all
+//!   folds and [`merge`] their summaries, [`write_csv`] writes a table;
+//! * [`surface`] measures how far surfaces are apart, in millimetres, with the exact [`distance`]
+//!   transform;
+//! * [`select::best_configuration`] picks a model;
+//! * [`postprocessing`] decides whether small [`components`] are removed, and removes them;
+//! * [`mod@compare`] ranks methods over datasets, and says how sure that is.
 #![forbid(unsafe_code)]
 
+mod boxes;
 mod case;
 mod classes;
+pub mod compare;
+pub mod components;
 mod confusion;
+mod crossval;
+mod csv;
+pub mod distance;
 mod error;
 mod folder;
 mod overlap;
+mod pairs;
+pub mod postprocessing;
 pub mod select;
 mod summarise;
+pub mod surface;
 
 pub use case::{LabelPair, evaluate_case, overlaps};
 pub use classes::{Class, Classes};
 pub use confusion::{Confusion, Label, Map};
+pub use crossval::{CrossValidation, HeldOut};
+pub use csv::write_csv;
 pub use error::EvaluateError;
-pub use folder::{EvaluateOptions, MissingPredictions, evaluate_folder};
+pub use folder::{EvaluateOptions, MissingPredictions, evaluate_folder, evaluate_pairs};
 pub use overlap::{Overlap, Tally};
+pub use pairs::CasePair;
 pub use select::{ScoreBasis, Selection, best_configuration};
 pub use summarise::{merge, summarise};

@@ -38,6 +38,18 @@ impl Overlap {
         )
     }
 
+    /// TP / (TP + FP), the share of the prediction that is right; NaN without a prediction.
+    #[must_use]
+    pub fn precision(self) -> f64 {
+        ratio(self.true_positive, self.predicted())
+    }
+
+    /// TP / (TP + FN), the share of the reference that was found; NaN without a reference.
+    #[must_use]
+    pub fn recall(self) -> f64 {
+        ratio(self.true_positive, self.referenced())
+    }
+
     /// Voxels of the prediction.
     #[must_use]
     pub const fn predicted(self) -> u64 {

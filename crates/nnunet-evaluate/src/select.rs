@@ -1,8 +1,17 @@
 //! Which of several models, or ensembles of models, is the one to use.
 
+mod candidates;
+mod information;
+
 use std::collections::BTreeSet;
+use std::fmt;
 
 use nnunet_schema::Summary;
+
+pub use candidates::{Candidate, ModelName, candidates};
+pub use information::{
+    Best, ConsideredModel, InferenceInformation, NumberOrName, SelectedModel, WinnerFiles,
+};
 
 use crate::EvaluateError;
 use crate::summarise::file_name;
@@ -39,6 +48,32 @@ pub enum ScoreBasis {
     AllClasses,
     /// The mean of the classes' Dice without these, whose Dice is NaN for some candidate.
     Without(Vec<String>),
+}
+
+impl fmt::Display for Selection {
+    /// A table: every candidate with its score and by how much it is behind the best one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.ranking.iter().map(|r| r.name.chars().count());
+        let width = names.max().unwrap_or(0).max("candidate".len());
+        writeln!(f, "{:<width$}  Dice    behind", "candidate")?;
+        for ranked in &self.ranking {
+            let (name, score) = (&ranked.name, ranked.score);
+            write!(f, "{name:<width$}  {score:.4}  ")?;
+            if *name == self.name {
+                writeln!(f, "best")?;
+            } else {
+                writeln!(f, "{:.4}", self.score - score)?;
+            }
+        }
+        match &self.score_basis {
+            ScoreBasis::AllClasses => Ok(()),
+            ScoreBasis::Without(keys) => writeln!(
+                f,
+                "without the classes {}, which have no Dice in every candidate",
+                keys.join(", ")
+            ),
+        }
+    }
 }
 
 /// The candidate with the highest foreground mean Dice; of equal ones the first, so list single
@@ -80,7 +115,8 @@ pub fn best_configuration(candidates: &[(String, Summary)]) -> Result<Selection,
     })
 }
 
-fn check_comparable(candidates: &[(String, Summary)]) -> Result<(), EvaluateError> {
+/// The summaries are of the same cases and classes.
+pub(crate) fn check_comparable(candidates: &[(String, Summary)]) -> Result<(), EvaluateError> {
     let cases = |summary: &Summary| -> BTreeSet<String> {
         (summary.metric_per_case.iter())
             .map(|case| file_name(&case.prediction_file).to_owned())
@@ -190,6 +226,10 @@ mod tests {
         assert_eq!(selection.score_basis, ScoreBasis::AllClasses);
         let names: Vec<_> = selection.ranking.iter().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["3d", "both", "2d"]);
+        let table = selection.to_string();
+        let rows: Vec<&str> = table.lines().map(str::trim_end).collect();
+        assert_eq!(rows[1], "3d         0.8000  best");
+        assert_eq!(rows[3], "2d         0.7500  0.0500");
     }
 
     #[test]

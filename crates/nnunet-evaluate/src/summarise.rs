@@ -96,7 +96,7 @@ fn mean_over_cases(cases: &[ClassMetrics]) -> MeanMetrics {
     }
 }
 
-fn mean_over_classes(means: &IndexMap<String, MeanMetrics>) -> MeanMetrics {
+pub(crate) fn mean_over_classes(means: &IndexMap<String, MeanMetrics>) -> MeanMetrics {
     let foreground: Vec<&MeanMetrics> = (means.iter())
         .filter(|(key, _)| *key != "0")
         .map(|(_, mean)| mean)

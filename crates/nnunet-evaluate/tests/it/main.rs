@@ -6,4 +6,7 @@
 )]
 
 mod folder;
+mod peers;
+mod postprocessing;
 mod shared;
+mod surfaces;

@@ -1,0 +1,53 @@
+//! Where the labels of a map lie.
+
+use std::collections::BTreeMap;
+
+use ndarray::{ArrayView3, Axis, Slice};
+use nnunet_image::CropBox;
+
+use crate::components::for_each_run;
+
+/// The smallest box that holds both.
+pub(crate) fn around_both(a: CropBox, b: CropBox) -> CropBox {
+    let (low, high) = (a.low(), a.high());
+    let (other_low, other_high) = (b.low(), b.high());
+    let low = std::array::from_fn(|axis| low[axis].min(other_low[axis]));
+    let high = std::array::from_fn(|axis| high[axis].max(other_high[axis]));
+    // Boxes are never empty, so that the one around them is not either.
+    CropBox::between(low, high).unwrap_or(a)
+}
+
+/// The box around each label that the map holds.
+pub(crate) fn label_boxes(labels: ArrayView3<'_, i16>) -> BTreeMap<i16, CropBox> {
+    let ny = labels.dim().1.max(1);
+    let mut boxes: BTreeMap<i16, CropBox> = BTreeMap::new();
+    let mut copy = Vec::new();
+    for (i, row) in labels.rows().into_iter().enumerate() {
+        let (z, y) = (i / ny, i % ny);
+        let row = match row.to_slice() {
+            Some(row) => row,
+            None => {
+                copy.clear();
+                copy.extend(row.iter().copied());
+                &copy
+            }
+        };
+        for_each_run(row, |range, label| {
+            if let Some(run) = CropBox::between([z, y, range.start], [z + 1, y + 1, range.end]) {
+                let known = boxes.entry(label).or_insert(run);
+                *known = around_both(*known, run);
+            }
+        });
+    }
+    boxes
+}
+
+/// The voxels of a view inside the box, which lies in it.
+pub(crate) fn inside<T>(view: ArrayView3<'_, T>, bounds: CropBox) -> ArrayView3<'_, T> {
+    let (low, high) = (bounds.low(), bounds.high());
+    (0..3).fold(view, |view, axis| {
+        let mut view = view;
+        view.slice_axis_inplace(Axis(axis), Slice::from(low[axis]..high[axis]));
+        view
+    })
+}
