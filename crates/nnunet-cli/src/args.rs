@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nnunet::infer::Shard;
 use nnunet::model::DeviceChoice;
 use nnunet::schema::layout::{ENV_PREPROCESSED, ENV_RAW, ENV_RESULTS};
 use nnunet::schema::splits::CasePattern;
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Segment new images with a trained model
     Predict(PredictArgs),
+    /// Average the probabilities of several predictions
+    Ensemble(EnsembleArgs),
     /// Write the checkpoints of a model folder as the Python program's
     ExportCheckpoint(ExportCheckpointArgs),
     /// Compare predictions with references
@@ -418,11 +421,56 @@ pub(crate) struct PredictArgs {
     /// Don't average over mirrored copies: up to eight times faster, a little less accurate
     #[arg(long)]
     pub(crate) no_mirroring: bool,
+    /// Distance of neighbouring windows as a fraction of their edge
+    #[arg(long, default_value_t = 0.5, value_name = "FRACTION")]
+    pub(crate) step: f64,
+    /// Save the probabilities of all classes too, in chunks (`CASE.zarr`)
+    #[arg(long)]
+    pub(crate) save_probabilities: bool,
+    /// Save them as the Python program does (`CASE.npz`)
+    #[arg(long)]
+    pub(crate) npz: bool,
+    /// Most gigabytes that a case may take beside network and image: refused before it begins
+    #[arg(long, value_name = "GB")]
+    pub(crate) max_memory: Option<f64>,
+    /// Only part I of N, counted from 0, so that several runs share a folder
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<Shard>,
+    /// Label maps of the first stage of a cascade
+    #[arg(long, value_name = "DIR")]
+    pub(crate) previous_stage: Option<PathBuf>,
+    /// Write what the run took as JSON beside the label maps
+    #[arg(long)]
+    pub(crate) report: bool,
     /// Skip cases whose label map is already there
     #[arg(long = "continue")]
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text
+        .split_once('/')
+        .and_then(|(index, count)| Some((index.trim().parse().ok()?, count.trim().parse().ok()?)));
+    let (index, count) = parts.ok_or("expected I/N, e.g. 0/4")?;
+    Shard::new(index, count).map_err(|error| error.to_string())
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EnsembleArgs {
+    /// Folders of predictions with saved probabilities
+    #[arg(short = 'i', long = "input", value_name = "DIR", num_args = 1.., required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Folder for the label maps
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Save the mean too, as the Python program does (`CASE.npz`)
+    #[arg(long)]
+    pub(crate) npz: bool,
+    /// Skip cases whose label map is already there
+    #[arg(long = "continue")]
+    pub(crate) resume: bool,
 }
 
 #[derive(Args, Debug)]

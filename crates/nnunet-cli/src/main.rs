@@ -60,6 +60,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::ModelInfo(args) => commands::model_info::run(&context, &args),
         Command::Train(args) => commands::train::run(&context, &args),
         Command::Predict(args) => commands::predict::run(&context, &args),
+        Command::Ensemble(args) => commands::ensemble::run(&context, &args),
         Command::ExportCheckpoint(args) => commands::export_checkpoint::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Demo(args) => commands::demo::run(&context, &args),

@@ -2,6 +2,7 @@
 
 pub(crate) mod convert_msd;
 pub(crate) mod demo;
+pub(crate) mod ensemble;
 pub(crate) mod evaluate;
 pub(crate) mod export_checkpoint;
 pub(crate) mod fingerprint;

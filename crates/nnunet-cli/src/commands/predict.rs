@@ -1,5 +1,10 @@
+use std::path::Path;
+
 use nnunet::image::FormatRegistry;
-use nnunet::infer::{ExistingOutputs, Mirroring, PredictOptions, Predictor};
+use nnunet::infer::{
+    ExistingOutputs, FolderRequest, Mirroring, PredictOptions, PredictReport, Predictor,
+    ProbabilityPrecision, SaveProbabilities,
+};
 
 use crate::args::PredictArgs;
 use crate::context::Context;
@@ -18,15 +23,26 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
         } else {
             ExistingOutputs::Replace
         },
+        step: args.step,
+        probabilities: SaveProbabilities {
+            chunked: (args.save_probabilities).then(ProbabilityPrecision::default),
+            npz: args.npz,
+        },
+        memory_limit: args.max_memory.map(|gigabytes| (gigabytes * 1e9) as u64),
         ..PredictOptions::default()
     };
     let predictor = Predictor::load(&args.model, &args.folds, options)?;
-    let report = predictor.predict_folder(
-        &args.input,
-        &args.output,
-        &FormatRegistry::default(),
-        context.progress.as_ref(),
-    )?;
+    let mut request = FolderRequest::new(&args.input, &args.output);
+    request.shard = args.shard.unwrap_or_default();
+    request.previous_stage.clone_from(&args.previous_stage);
+    request.report = args.report;
+    let formats = FormatRegistry::default();
+    let report = predictor.predict_cases(&request, &formats, context.progress.as_ref())?;
+    Ok(tell(&report, &args.output))
+}
+
+/// Says what became of the cases.
+pub(super) fn tell(report: &PredictReport, folder: &Path) -> Outcome {
     for failure in &report.failed {
         output::line(format!("error: case `{}`: {}", failure.case, failure.error));
     }
@@ -35,14 +51,14 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
         report.predicted.len(),
         report.kept.len(),
         report.failed.len(),
-        args.output.display()
+        folder.display()
     ));
     if let Some(bytes) = memory::peak_resident() {
         output::line(format!("peak memory: {} MB", bytes / 1_000_000));
     }
-    Ok(if report.failed.is_empty() {
+    if report.failed.is_empty() {
         Outcome::Complete
     } else {
         Outcome::Partial
-    })
+    }
 }

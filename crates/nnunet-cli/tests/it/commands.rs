@@ -14,6 +14,7 @@ fn every_command_explains_itself() {
         "model-info",
         "train",
         "predict",
+        "ensemble",
         "export-checkpoint",
         "evaluate",
         "convert-msd",
@@ -112,6 +113,35 @@ fn a_dataset_goes_through_all_commands() {
         "--device",
         "cpu",
     ]);
+    // The same by the Python program's form of the model, whose probabilities are averaged.
+    std::fs::remove_file(format!("{model}/fold_0/checkpoint_final.safetensors")).unwrap();
+    let again = path("again");
+    program.succeed(&[
+        "predict",
+        "-i",
+        &images,
+        "-o",
+        &again,
+        "-m",
+        &model,
+        "--no-mirroring",
+        "--device",
+        "cpu",
+        "--npz",
+        "--save-probabilities",
+        "--report",
+        "--shard",
+        "0/1",
+    ]);
+    assert!(program.path("again/predict_report.json").is_file());
+    let mean = path("mean");
+    program.succeed(&["ensemble", "-i", &again, &again, "-o", &mean]);
+    for file in program.files("imagesTs") {
+        let name = crate::program::name(&file).replace("_0000", "");
+        let read = |folder: &str| std::fs::read(format!("{folder}/{name}")).unwrap();
+        assert_eq!(read(&predictions), read(&again), "{name}");
+        assert_eq!(read(&predictions), read(&mean), "{name}");
+    }
     let summary = path("summary.json");
     program.succeed(&[
         "evaluate",
