@@ -10,8 +10,8 @@ use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::model::DeviceChoice;
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    AugmentationChoice, DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest, TRAINER, TrainOutcome,
-    TrainRequest,
+    AugmentationChoice, DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest, TRAINER,
+    TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{DatasetId, Fold, Layout, NoProgress, Plans};
