@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{ArrayView3, CowArray, Ix3};
+use ndarray::{ArrayView1, ArrayView3, ArrayView4, Axis, CowArray, Ix3};
 use nnunet_image::CropBox;
 use nnunet_schema::Shape;
 use serde::{Deserialize, Serialize};
 
 use crate::setup::PatchGeometry;
+use crate::simd::wide;
 use crate::source::check_shape;
-use crate::transforms::{Motion, OUTSIDE, PatchMut, Scratch, SpatialDraw, Window};
+use crate::transforms::{GROUP, Motion, OUTSIDE, PatchMut, Scratch, SpatialDraw, Window};
 use crate::{AugmentError, CaseSource, SourceError, Stage};
 
 /// A box of a case that a patch is made from; it may reach beyond the case.
@@ -57,7 +58,7 @@ pub fn fill_patch(
     let begin = Instant::now();
     let Some(draw) = spatial else {
         let window = central_window(crop, patch.shape);
-        reader.read_data(&window, patch.data)?;
+        reader.read_data(&window, 1, patch.data)?;
         reader.read_labels(&window, patch.labels)?;
         if let Some(previous) = patch.previous.as_deref_mut() {
             reader.read_previous_stage(&window, previous)?;
@@ -73,14 +74,14 @@ pub fn fill_patch(
     let Scratch { image, labels, .. } = scratch;
     image.resize(channels * image_window.volume(), 0.0);
     labels.resize(label_window.volume(), OUTSIDE);
-    reader.read_data(&image_window, image)?;
+    reader.read_data(&image_window, GROUP, image)?;
     reader.read_labels(&label_window, labels)?;
     let mut read = begin.elapsed();
 
-    let sources = image.chunks_exact_mut(image_window.volume());
-    let channels = patch.data.chunks_exact_mut(patch.labels.len());
-    for (source, channel) in sources.zip(channels) {
-        draw.resample_image(&motion, &image_window, source, channel);
+    let sources = image.chunks_mut(GROUP * image_window.volume());
+    let targets = patch.data.chunks_mut(GROUP * patch.labels.len());
+    for (source, target) in sources.zip(targets) {
+        draw.resample_image(&motion, &image_window, source, target);
     }
     draw.resample_labels(&motion, &label_window, labels, patch.labels);
     if let Some(previous) = patch.previous.as_deref_mut() {
@@ -118,7 +119,13 @@ struct Overlap {
 }
 
 impl<'a> Reader<'a> {
-    fn read_data(&self, window: &Window, out: &mut [f32]) -> Result<(), AugmentError> {
+    /// Reads all channels, `group` at a time side by side in each voxel.
+    fn read_data(
+        &self,
+        window: &Window,
+        group: usize,
+        out: &mut [f32],
+    ) -> Result<(), AugmentError> {
         let Some(overlap) = self.overlap(window) else {
             out.fill(0.0);
             return Ok(());
@@ -143,9 +150,15 @@ impl<'a> Reader<'a> {
         if region.shape().volume() < window.volume() {
             out.fill(0.0);
         }
-        let targets = out.chunks_exact_mut(window.volume());
-        for (source, target) in found.outer_iter().zip(targets) {
-            copy_box(source, target, window.shape, overlap.at);
+        let sources = found.axis_chunks_iter(Axis(0), group);
+        for (source, target) in sources.zip(out.chunks_mut(group * window.volume())) {
+            let (shape, at) = (window.shape, overlap.at);
+            match source.len_of(Axis(0)) {
+                1 => copy_box(source.index_axis_move(Axis(0), 0), target, shape, at),
+                2 => interleave_box::<2>(&source, target, shape, at),
+                3 => interleave_box::<3>(&source, target, shape, at),
+                _ => interleave_box::<GROUP>(&source, target, shape, at),
+            }
         }
         Ok(())
     }
@@ -244,4 +257,57 @@ fn copy_box<T: Copy>(
             None => target.iter_mut().zip(row).for_each(|(t, v)| *t = *v),
         }
     }
+}
+
+/// Copies a box of `C` channels into a larger one, where a voxel has all of them side by side.
+fn interleave_box<const C: usize>(
+    source: &ArrayView4<'_, f32>,
+    target: &mut [f32],
+    target_shape: [usize; 3],
+    at: [usize; 3],
+) {
+    let (_, nz, ny, nx) = source.dim();
+    let (target, _) = target.as_chunks_mut::<C>();
+    for z in 0..nz {
+        for y in 0..ny {
+            let rows: [_; C] = std::array::from_fn(|c| row_of(source, c, z, y));
+            let slices = rows
+                .each_ref()
+                .map(|row| row.as_slice().unwrap_or_default());
+            let start = ((z + at[0]) * target_shape[1] + y + at[1]) * target_shape[2] + at[2];
+            let target = &mut target[start..start + nx];
+            if slices.iter().all(|row| row.len() == nx) {
+                wide(
+                    #[inline(always)]
+                    || interleave_rows(slices.map(|row| &row[..nx]), target),
+                );
+                continue;
+            }
+            for (x, voxel) in target.iter_mut().enumerate() {
+                *voxel = rows.each_ref().map(|row| row[x]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn interleave_rows<const C: usize>(rows: [&[f32]; C], out: &mut [[f32; C]]) {
+    let rows = rows.map(|row| &row[..out.len()]);
+    for (at, voxel) in out.iter_mut().enumerate() {
+        for (value, row) in voxel.iter_mut().zip(rows) {
+            *value = row[at];
+        }
+    }
+}
+
+fn row_of<'a>(
+    source: &'a ArrayView4<'_, f32>,
+    channel: usize,
+    z: usize,
+    y: usize,
+) -> ArrayView1<'a, f32> {
+    let volume = source.index_axis(Axis(0), channel);
+    volume
+        .index_axis_move(Axis(0), z)
+        .index_axis_move(Axis(0), y)
 }

@@ -56,6 +56,7 @@ mod random;
 mod sample;
 mod sampler;
 mod setup;
+mod simd;
 mod source;
 mod statistics;
 mod stored;

@@ -1,5 +1,7 @@
 //! Work along one axis of a volume, for transforms that go axis by axis.
 
+use crate::simd::wide;
+
 /// A volume seen from one axis: blocks of `length` rows of `inner` contiguous voxels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AxisView {
@@ -45,20 +47,24 @@ pub(super) fn interpolate<const T: usize>(
     let AxisView { length, inner, .. } = view;
     let blocks = input.chunks_exact(length * inner);
     let out_blocks = output.chunks_exact_mut(taps.len() * inner);
-    if inner == 1 {
-        for (row, out) in blocks.zip(out_blocks) {
-            interpolate_row(row, taps, out);
-        }
-        return;
-    }
-    for (block, out) in blocks.zip(out_blocks) {
-        for (taps, out) in taps.iter().zip(out.chunks_exact_mut(inner)) {
-            let rows = &block[taps.first * inner..(taps.first + T) * inner];
-            weighted_sum(rows, taps.weights, out);
-        }
-    }
+    wide(
+        #[inline(always)]
+        || {
+            for (block, out) in blocks.zip(out_blocks) {
+                if inner == 1 {
+                    interpolate_row(block, taps, out);
+                    continue;
+                }
+                for (taps, out) in taps.iter().zip(out.chunks_exact_mut(inner)) {
+                    let rows = &block[taps.first * inner..(taps.first + T) * inner];
+                    weighted_sum(rows, taps.weights, out);
+                }
+            }
+        },
+    );
 }
 
+#[inline(always)]
 fn interpolate_row<const T: usize>(row: &[f32], taps: &[Taps<T>], out: &mut [f32]) {
     for (taps, out) in taps.iter().zip(out) {
         let neighbours = row[taps.first..].first_chunk::<T>();
@@ -70,13 +76,15 @@ fn interpolate_row<const T: usize>(row: &[f32], taps: &[Taps<T>], out: &mut [f32
     }
 }
 
+#[inline(always)]
 fn weighted_sum<const T: usize>(rows: &[f32], weights: [f32; T], out: &mut [f32]) {
     let inner = out.len();
-    for (number, (row, weight)) in rows.chunks_exact(inner).zip(weights).enumerate() {
-        if number == 0 {
-            out.iter_mut().zip(row).for_each(|(o, v)| *o = weight * v);
-        } else {
-            out.iter_mut().zip(row).for_each(|(o, v)| *o += weight * v);
+    let rows: [&[f32]; T] = std::array::from_fn(|n| &rows[n * inner..][..inner]);
+    for (at, out) in out.iter_mut().enumerate() {
+        let mut sum = weights[0] * rows[0][at];
+        for n in 1..T {
+            sum += weights[n] * rows[n][at];
         }
+        *out = sum;
     }
 }

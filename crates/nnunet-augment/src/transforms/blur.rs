@@ -2,6 +2,7 @@
 
 use super::Scratch;
 use super::axis::AxisView;
+use crate::simd::wide;
 
 /// Voxels that are worked on at a time across an axis, so that the rows under a kernel stay in
 /// the nearest cache.
@@ -16,14 +17,22 @@ pub(super) fn gaussian(
     scratch: &mut Scratch,
 ) {
     if shape[2] > 1 {
-        blur_rows(channel, shape[2], &half_kernel(widths[2]), &mut scratch.one);
+        let kernel = half_kernel(widths[2]);
+        wide(
+            #[inline(always)]
+            || blur_rows(channel, shape[2], &kernel, &mut scratch.one),
+        );
     }
     for axis in [1, 0] {
         if shape[axis] > 1 {
             scratch.one.clear();
             scratch.one.extend_from_slice(channel);
             let view = AxisView::of(shape, axis);
-            blur_axis(&scratch.one, view, &half_kernel(widths[axis]), channel);
+            let kernel = half_kernel(widths[axis]);
+            wide(
+                #[inline(always)]
+                || blur_axis(&scratch.one, view, &kernel, channel),
+            );
         }
     }
 }
@@ -51,6 +60,7 @@ fn kernel_size(width: f64) -> usize {
     odd.max(1.0) as usize
 }
 
+#[inline(always)]
 fn blur_rows(channel: &mut [f32], length: usize, kernel: &[f32], padded: &mut Vec<f32>) {
     let radius = kernel.len() - 1;
     let sources: Vec<usize> = (0..length + 2 * radius)
@@ -77,6 +87,7 @@ fn blur_rows(channel: &mut [f32], length: usize, kernel: &[f32], padded: &mut Ve
     }
 }
 
+#[inline(always)]
 fn blur_axis(input: &[f32], view: AxisView, kernel: &[f32], output: &mut [f32]) {
     let AxisView { length, inner, .. } = view;
     let blocks = input.chunks_exact(length * inner);

@@ -1,14 +1,20 @@
 //! Contrast: the distance to the mean.
 
 use super::moments::Moments;
+use crate::simd::wide;
 
 /// Multiplies the distance to the channel's mean and clips to the channel's range.
 pub(super) fn stretch(channel: &mut [f32], factor: f64) {
     let Moments { min, max, mean, .. } = Moments::of(channel);
     let (mean, factor) = (mean as f32, factor as f32);
-    for value in channel {
-        *value = ((*value - mean) * factor + mean).max(min).min(max);
-    }
+    wide(
+        #[inline(always)]
+        || {
+            for value in channel {
+                *value = ((*value - mean) * factor + mean).max(min).min(max);
+            }
+        },
+    );
 }
 
 #[cfg(test)]

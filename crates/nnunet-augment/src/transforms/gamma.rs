@@ -3,6 +3,7 @@
 use super::moments::{BLOCK, Gathered, Moments};
 use super::power::power;
 use crate::augmentation::Polarity;
+use crate::simd::wide;
 
 /// Ranges and deviations below this count as this, as in the reference.
 const SMALLEST: f64 = 1e-7;
@@ -23,13 +24,18 @@ pub(super) fn bend(channel: &mut [f32], exponent: f64, polarity: Polarity) {
     let to_unit = 1.0 / range.max(SMALLEST as f32);
     let exponent = exponent as f32;
     let mut gathered = Gathered::about((sign * before.mean as f32).clamp(min, min + range));
-    for block in channel.chunks_mut(BLOCK) {
-        for value in block.iter_mut() {
-            let unit = ((sign * *value - min) * to_unit).clamp(0.0, 1.0);
-            *value = power(unit, exponent) * range + min;
-        }
-        gathered.add(block);
-    }
+    wide(
+        #[inline(always)]
+        || {
+            for block in channel.chunks_mut(BLOCK) {
+                for value in block.iter_mut() {
+                    let unit = ((sign * *value - min) * to_unit).clamp(0.0, 1.0);
+                    *value = power(unit, exponent) * range + min;
+                }
+                gathered.add(block);
+            }
+        },
+    );
     let after = gathered.moments(channel);
     let gain = sign * (before.deviation / after.deviation.max(SMALLEST)) as f32;
     let (centre, mean) = (after.mean as f32, before.mean as f32);

@@ -10,6 +10,7 @@ pub(crate) const OUTSIDE: i16 = -1;
 const TOLERANCE: f32 = 1e-6;
 
 /// Votes of the eight voxels around each point. Voxels whose points lie outside become `-1`.
+#[inline(always)]
 pub(super) fn vote_volume_row(
     volume: Volume<'_, i16>,
     path: &RowPath,

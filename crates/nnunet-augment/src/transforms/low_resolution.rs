@@ -46,7 +46,7 @@ pub(super) fn simulate(
             let (min, max) = moments::range(&scratch.one);
             let whole = ([0; 3], bordered);
             let values = &mut scratch.one;
-            bspline::prefilter(values, bordered, whole, reduced, Extension::Constant);
+            bspline::prefilter::<1>(values, bordered, whole, reduced, Extension::Constant);
             enlarge(channel, shape, bordered, small, cubic_taps, scratch);
             // A spline overshoots; the reference clips.
             for value in channel {

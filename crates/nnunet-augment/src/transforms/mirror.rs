@@ -14,26 +14,57 @@ pub fn mirror(patch: &mut PatchMut<'_>, axes: [bool; 3]) {
     }
 }
 
+/// Every row is moved, or turned in its place, once.
 fn flip<T>(volume: &mut [T], [nz, ny, nx]: [usize; 3], [z, y, x]: [bool; 3]) {
-    if x {
-        volume.chunks_exact_mut(nx).for_each(<[T]>::reverse);
+    if !z {
+        if y || x {
+            for slice in volume.chunks_exact_mut(ny * nx) {
+                flip_slice(slice, [ny, nx], [y, x]);
+            }
+        }
+        return;
     }
-    if y {
-        for slice in volume.chunks_exact_mut(ny * nx) {
-            reverse_blocks(slice, ny, nx);
+    let length = ny * nx;
+    let (front, rest) = volume.split_at_mut(nz / 2 * length);
+    let (middle, back) = rest.split_at_mut(nz % 2 * length);
+    let back = back.chunks_exact_mut(length).rev();
+    for (a, b) in front.chunks_exact_mut(length).zip(back) {
+        let rows = a.chunks_exact_mut(nx);
+        if y {
+            rows.zip(b.chunks_exact_mut(nx).rev())
+                .for_each(|(a, b)| swap_rows(a, b, x));
+        } else {
+            rows.zip(b.chunks_exact_mut(nx))
+                .for_each(|(a, b)| swap_rows(a, b, x));
         }
     }
-    if z {
-        reverse_blocks(volume, nz, ny * nx);
+    if !middle.is_empty() {
+        flip_slice(middle, [ny, nx], [y, x]);
     }
 }
 
-/// Reverses the order of `count` blocks of `length` each.
-fn reverse_blocks<T>(values: &mut [T], count: usize, length: usize) {
-    let (front, back) = values.split_at_mut(count / 2 * length);
-    let front = front.chunks_exact_mut(length);
-    let back = back.chunks_exact_mut(length).rev();
-    front.zip(back).for_each(|(a, b)| a.swap_with_slice(b));
+fn flip_slice<T>(slice: &mut [T], [ny, nx]: [usize; 2], [y, x]: [bool; 2]) {
+    if !y {
+        if x {
+            slice.chunks_exact_mut(nx).for_each(<[T]>::reverse);
+        }
+        return;
+    }
+    let (front, rest) = slice.split_at_mut(ny / 2 * nx);
+    let (middle, back) = rest.split_at_mut(ny % 2 * nx);
+    let back = back.chunks_exact_mut(nx).rev();
+    (front.chunks_exact_mut(nx).zip(back)).for_each(|(a, b)| swap_rows(a, b, x));
+    if x {
+        middle.reverse();
+    }
+}
+
+fn swap_rows<T>(a: &mut [T], b: &mut [T], turned: bool) {
+    a.swap_with_slice(b);
+    if turned {
+        a.reverse();
+        b.reverse();
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod bspline;
 mod cascade;
 mod contrast;
 mod gamma;
+mod interpolation;
 mod labels;
 mod low_resolution;
 mod mask;
@@ -30,6 +31,7 @@ pub(crate) use labels::OUTSIDE;
 pub use mask::{clear_outside, zero_outside};
 pub use mirror::mirror;
 pub(crate) use motion::{Motion, Window};
+pub(crate) use spatial::GROUP;
 pub use spatial::SpatialDraw;
 
 /// A patch in somebody's buffers.

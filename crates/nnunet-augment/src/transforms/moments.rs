@@ -1,9 +1,11 @@
 //! Minimum, maximum, mean and deviation of a channel in one pass.
 
+use crate::simd::wide;
+
 /// Sums are accumulated in single precision over blocks of this length, in lanes, and in double
 /// precision from block to block: quick, and good to about seven digits.
 pub(super) const BLOCK: usize = 512;
-const LANES: usize = 8;
+const LANES: usize = 16;
 /// If the mean is so many deviations from the centre that squares are taken about, digits are
 /// lost, and they are taken again about the mean.
 const FAR: f64 = 30.0;
@@ -24,9 +26,14 @@ impl Moments {
         let first = &channel[..channel.len().min(BLOCK)];
         let centre = first.iter().sum::<f32>() / first.len().max(1) as f32;
         let mut gathered = Gathered::about(centre);
-        for block in channel.chunks(BLOCK) {
-            gathered.add(block);
-        }
+        wide(
+            #[inline(always)]
+            || {
+                for block in channel.chunks(BLOCK) {
+                    gathered.add(block);
+                }
+            },
+        );
         gathered.moments(channel)
     }
 }

@@ -4,18 +4,22 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::bspline::{self, Extension, GAIN};
+use super::bspline::{self, Extension};
+use super::interpolation::{
+    cubic_slice_row, cubic_volume_row, linear_slice_row, linear_volume_row,
+};
 use super::labels::{vote_slice_row, vote_volume_row};
 use super::motion::{Motion, Window};
-use super::sampling::{
-    Volume, cubic_slice_row, cubic_volume_row, linear_slice_row, linear_volume_row,
-};
+use super::sampling::Volume;
 use crate::augmentation::{Interpolation, LabelVote};
 use crate::setup::PatchGeometry;
+use crate::simd::wide;
 
 /// Samples beyond those under the kernel from which spline coefficients are found: what lies
 /// further away weighs less than 10⁻⁵.
 const FILTER_MARGIN: i64 = 9;
+/// So many channels are interpolated together: what is known of a point serves all of them.
+pub(crate) const GROUP: usize = 4;
 /// The patch is worked on in tiles of this shape, so that the oblique box of the crop under a
 /// tile fits the nearest caches and comes from memory once.
 const TILE: [usize; 3] = [16, 16, 32];
@@ -72,9 +76,25 @@ impl SpatialDraw {
         motion.window(1, 0)
     }
 
-    /// Interpolates one channel. `values` are those of the [`image_window`](Self::image_window)
-    /// and are spoilt.
+    /// Interpolates up to [`GROUP`] channels. `values` are those of the
+    /// [`image_window`](Self::image_window), with the channels of a voxel side by side, and are
+    /// spoilt; `out` has one channel after the other.
     pub(crate) fn resample_image(
+        &self,
+        motion: &Motion,
+        window: &Window,
+        values: &mut [f32],
+        out: &mut [f32],
+    ) {
+        match values.len() / window.volume().max(1) {
+            1 => self.resample_channels::<1>(motion, window, values, out),
+            2 => self.resample_channels::<2>(motion, window, values, out),
+            3 => self.resample_channels::<3>(motion, window, values, out),
+            _ => self.resample_channels::<GROUP>(motion, window, values, out),
+        }
+    }
+
+    fn resample_channels<const C: usize>(
         &self,
         motion: &Motion,
         window: &Window,
@@ -84,29 +104,33 @@ impl SpatialDraw {
         let planar = motion.is_planar();
         let shape = window.shape;
         if self.interpolation == Interpolation::Cubic {
-            to_coefficients(values, shape, planar);
+            to_coefficients::<C>(values, shape, planar);
         }
+        let (values, _) = values.as_chunks::<C>();
         let volume = Volume { values, shape };
-        let border = match self.interpolation {
-            Interpolation::Linear => 1.0,
-            Interpolation::Cubic => 0.0,
+        let (offset, border) = match self.interpolation {
+            Interpolation::Linear => (0.0, 1.0),
+            // A cubic kernel begins a voxel before the one below the point.
+            Interpolation::Cubic => (1.0, 0.0),
         };
-        let offset = self.kernel_offset();
+        let length = out.len() / C;
+        let mut row_out = [[0.0; C]; TILE[2]];
         motion.for_each_row(window, TILE, (offset, border), |row, z, path| {
-            let out = &mut out[row];
-            match (self.interpolation, z) {
-                (Interpolation::Linear, None) => {
-                    linear_volume_row(volume, path, out);
-                }
-                (Interpolation::Cubic, None) => {
-                    cubic_volume_row(volume, path, GAIN * GAIN * GAIN, out);
-                }
-                (Interpolation::Linear, Some(z)) => {
-                    linear_slice_row(volume, z, path, out);
-                }
-                (Interpolation::Cubic, Some(z)) => {
-                    cubic_slice_row(volume, z, path, GAIN * GAIN, out);
-                }
+            let found = &mut row_out[..row.len()];
+            wide(
+                #[inline(always)]
+                || match (self.interpolation, z) {
+                    (Interpolation::Linear, None) => linear_volume_row(volume, path, found),
+                    (Interpolation::Linear, Some(z)) => linear_slice_row(volume, z, path, found),
+                    (Interpolation::Cubic, None) => cubic_volume_row(volume, path, found),
+                    (Interpolation::Cubic, Some(z)) => cubic_slice_row(volume, z, path, found),
+                },
+            );
+            for (c, channel) in out.chunks_exact_mut(length).enumerate() {
+                let row = &mut channel[row.clone()];
+                row.iter_mut()
+                    .zip(&*found)
+                    .for_each(|(to, from)| *to = from[c]);
             }
         });
     }
@@ -131,17 +155,12 @@ impl SpatialDraw {
                 continue;
             }
             motion.for_each_row_of(&tile, window, (0.0, 1.0), |row, z, path| match z {
-                None => vote_volume_row(volume, path, self.labels, &mut out[row]),
+                None => wide(
+                    #[inline(always)]
+                    || vote_volume_row(volume, path, self.labels, &mut out[row]),
+                ),
                 Some(z) => vote_slice_row(volume, z, path, self.labels, &mut out[row]),
             });
-        }
-    }
-
-    /// How far before a point, beyond the voxel below it, its kernel begins.
-    fn kernel_offset(&self) -> f64 {
-        match self.interpolation {
-            Interpolation::Linear => 0.0,
-            Interpolation::Cubic => 1.0,
         }
     }
 }
@@ -176,12 +195,12 @@ fn fill_box(out: &mut [i16], shape: [usize; 3], voxels: &[Range<usize>; 3], labe
 }
 
 /// Turns samples into spline coefficients inside the halo, and mirrors them into it.
-fn to_coefficients(values: &mut [f32], shape: [usize; 3], planar: bool) {
+fn to_coefficients<const C: usize>(values: &mut [f32], shape: [usize; 3], planar: bool) {
     let axes = [!planar, true, true];
     let low = axes.map(usize::from);
     let size = [0, 1, 2].map(|a| shape[a] - 3 * low[a]);
-    bspline::prefilter(values, shape, (low, size), axes, Extension::Mirror);
-    let (row, plane) = (shape[2], shape[1] * shape[2]);
+    bspline::prefilter::<C>(values, shape, (low, size), axes, Extension::Mirror);
+    let (row, plane) = (shape[2] * C, shape[1] * shape[2] * C);
     // The positions of the halo of one axis, and those that they mirror.
     let mirrored = |axis: usize| {
         let last = size[axis] as i64 - 1;
@@ -198,7 +217,7 @@ fn to_coefficients(values: &mut [f32], shape: [usize; 3], planar: bool) {
     };
     for line in values.chunks_exact_mut(row) {
         for (to, from) in mirrored(2) {
-            line[to] = line[from];
+            line.copy_within(from * C..(from + 1) * C, to * C);
         }
     }
     for slice in values.chunks_exact_mut(plane) {
