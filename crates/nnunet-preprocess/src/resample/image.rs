@@ -280,6 +280,10 @@ fn nearest_slices(
     axis: usize,
     order: SplineOrder,
 ) {
+    if order == SplineOrder::Nearest {
+        nearest(image, target);
+        return;
+    }
     let (from, to) = (shape_of(&image), shape_of(&target.view()));
     let in_plane = match axis {
         0 => [1, 2],
