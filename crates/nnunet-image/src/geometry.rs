@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 /// A 2D file has no spacing across its plane; it gets this many times its coarsest in-plane
 /// spacing, so that every rule sees the slice axis as the coarsest (as nnU-Net v2 does).
 const PLANAR_FACTOR: f64 = 999.0;
+/// Largest distance of two origins, as a part of the finest spacing, that counts as rounding.
+const ORIGIN_TOLERANCE: f64 = 0.01;
+/// Largest difference between entries of two directions that counts as rounding.
+const DIRECTION_TOLERANCE: f64 = 1e-4;
 
 /// Where the voxels of an image lie in the patient.
 ///
@@ -81,6 +85,25 @@ impl Geometry {
             (a - b).abs() <= 1e-8 + 1e-5 * b.abs()
         })
     }
+
+    /// Whether the first voxel lies where `other`'s lies: each coordinate within a hundredth of
+    /// `other`'s finest spacing.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        let finest = other.spacing.mm().into_iter().fold(f64::INFINITY, f64::min);
+        close(&self.origin, &other.origin, ORIGIN_TOLERANCE * finest)
+    }
+
+    /// Whether the axes point where `other`'s point: each entry of the directions within 1e-4.
+    #[must_use]
+    pub fn same_direction(&self, other: &Self) -> bool {
+        let mut rows = self.direction.iter().zip(&other.direction);
+        rows.all(|(a, b)| close(a, b, DIRECTION_TOLERANCE))
+    }
+}
+
+fn close(a: &[f64; 3], b: &[f64; 3], tolerance: f64) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
 }
 
 #[cfg(test)]
@@ -93,6 +116,19 @@ mod tests {
         assert_eq!(spacing.mm(), [999.0 * 0.7, 0.5, 0.7]);
         assert!(Geometry::axis_aligned(spacing).is_planar());
         assert!(!Geometry::axis_aligned(Spacing::ISOTROPIC_1MM).is_planar());
+    }
+
+    #[test]
+    fn places_are_the_same_up_to_rounding() {
+        let spacing = Spacing::new([2.0, 1.0, 0.5]).unwrap();
+        let here = Geometry::axis_aligned(spacing);
+        let mut there = here;
+        there.origin[1] = 0.004;
+        there.direction[0][1] = 5e-5;
+        assert!(there.same_origin(&here) && there.same_direction(&here));
+        there.origin[1] = 0.006;
+        there.direction[0][1] = 2e-4;
+        assert!(!there.same_origin(&here) && !there.same_direction(&here));
     }
 
     #[test]

@@ -2,11 +2,6 @@
 
 use nnunet_image::{Geometry, LabelMap};
 
-/// Largest distance of two origins, as a part of the finest spacing, that counts as rounding.
-const ORIGIN_TOLERANCE: f64 = 0.01;
-/// Largest difference of two directions that counts as rounding.
-const DIRECTION_TOLERANCE: f64 = 1e-4;
-
 /// What is odd about where an image and its labels lie, and what is done about it.
 pub(crate) fn warnings(image: &Geometry, labels: Option<&LabelMap>) -> Vec<String> {
     let moved = labels.and_then(|labels| difference(image, &labels.geometry));
@@ -24,26 +19,17 @@ fn difference(image: &Geometry, labels: &Geometry) -> Option<String> {
             "the spacing {labels:?}, the image {image:?} (mm; z, y, x)"
         ));
     }
-    let finest = image.spacing.mm().into_iter().fold(f64::INFINITY, f64::min);
-    if !close(&labels.origin, &image.origin, ORIGIN_TOLERANCE * finest) {
+    if !labels.same_origin(image) {
         let (labels, image) = (labels.origin, image.origin);
         found.push(format!(
             "the origin {labels:?}, the image {image:?} (mm; x, y, z)"
         ));
     }
-    let directions = labels.direction.iter().zip(&image.direction);
-    if !directions
-        .into_iter()
-        .all(|(a, b)| close(a, b, DIRECTION_TOLERANCE))
-    {
+    if !labels.same_direction(image) {
         let (labels, image) = (labels.direction, image.direction);
         found.push(format!("the direction {labels:?}, the image {image:?}"));
     }
     (!found.is_empty()).then(|| format!("the label map has {}", found.join("; ")))
-}
-
-fn close(a: &[f64; 3], b: &[f64; 3], tolerance: f64) -> bool {
-    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
 }
 
 #[cfg(test)]

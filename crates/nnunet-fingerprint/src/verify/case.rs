@@ -8,11 +8,6 @@ use nnunet_schema::{LabelScheme, Shape, layout};
 
 use super::{Finding, FindingKind};
 
-/// Origins may differ by this part of the finest voxel edge.
-const ORIGIN_TOLERANCE: f64 = 0.01;
-/// Largest difference between entries of directions.
-const DIRECTION_TOLERANCE: f64 = 1e-4;
-
 pub(super) fn check(
     case: &RawCase,
     dataset: &RawDataset,
@@ -158,23 +153,14 @@ impl Check<'_> {
 
     /// Compares where a file lies in the world with where the first image lies.
     fn position(&mut self, found: &Geometry, expected: &Geometry, path: &Path) {
-        let finest = expected
-            .spacing
-            .mm()
-            .into_iter()
-            .fold(f64::INFINITY, f64::min);
-        if !close(&found.origin, &expected.origin, ORIGIN_TOLERANCE * finest) {
+        if !found.same_origin(expected) {
             let kind = FindingKind::Origin {
                 expected: expected.origin,
                 found: found.origin,
             };
             self.report(kind, path);
         }
-        let directions = (found.direction.iter()).zip(&expected.direction);
-        if !directions
-            .into_iter()
-            .all(|(a, b)| close(a, b, DIRECTION_TOLERANCE))
-        {
+        if !found.same_direction(expected) {
             let kind = FindingKind::Direction {
                 expected: expected.direction,
                 found: found.direction,
@@ -187,10 +173,6 @@ impl Check<'_> {
         let finding = Finding::of_case(&self.case.id, kind).in_file(path);
         self.findings.push(finding);
     }
-}
-
-fn close(a: &[f64; 3], b: &[f64; 3], tolerance: f64) -> bool {
-    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
 }
 
 /// The labels that the scheme does not have, ascending, with the number of their voxels.
