@@ -5,13 +5,13 @@ use std::fmt;
 use std::ops::Range;
 
 use nnunet_model::Parameters;
+use nnunet_model::checkpoint::MOMENTUM_PREFIX;
 use nnunet_model::parameters::ParameterSpec;
 use tch::{Device, Kind, Tensor};
 
 use crate::{OptimizerKind, TrainError, TrainingConfig};
 
-const MOMENTUM: &str = "momentum";
-const SQUARES: &str = "squares";
+const SQUARES_PREFIX: &str = "squares.";
 /// The name of the number of steps in a state.
 const STEPS: &str = "steps";
 /// Adam's decay of the squared gradient, and what keeps it from dividing by zero.
@@ -43,7 +43,7 @@ impl Kept {
     }
 
     fn name(&self, parameter: &ParameterSpec) -> String {
-        format!("{}.{}", self.prefix, parameter.name)
+        format!("{}{}", self.prefix, parameter.name)
     }
 }
 
@@ -116,11 +116,11 @@ impl Optimizer {
         let method = match config.optimizer {
             OptimizerKind::Sgd => Method::Sgd {
                 momentum: config.momentum,
-                velocity: Kept::new(parameters, MOMENTUM)?,
+                velocity: Kept::new(parameters, MOMENTUM_PREFIX)?,
             },
             OptimizerKind::Adam => Method::Adam {
-                mean: Kept::new(parameters, MOMENTUM)?,
-                squares: Kept::new(parameters, SQUARES)?,
+                mean: Kept::new(parameters, MOMENTUM_PREFIX)?,
+                squares: Kept::new(parameters, SQUARES_PREFIX)?,
                 steps: 0,
             },
         };
