@@ -1,7 +1,5 @@
 //! How the process handles memory.
 
-use std::fs;
-
 /// Tells glibc to keep freed buffers instead of giving them back to the system.
 ///
 /// Training allocates and frees the same large tensors at each step. By default each of them is
@@ -17,12 +15,4 @@ pub(crate) fn keep_freed_buffers() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         }
     }
-}
-
-/// Peak resident memory of this process so far, in bytes, where the system tells.
-pub(crate) fn peak_resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
 }

@@ -60,7 +60,7 @@ pub use predict::{predict_with_network, predict_with_networks};
 pub use predictor::Predictor;
 pub use probabilities::{ProbabilitySink, ProbabilityStore, ProbabilityWriter};
 pub use recipe::Recipe;
-pub use report::{CaseOutcome, CaseRecord, RunReport, StageSeconds};
+pub use report::{CaseOutcome, CaseRecord, RunReport, StageSeconds, peak_resident};
 pub use request::{FolderRequest, Shard};
 pub use tiling::{Tiling, axis_positions};
 pub use windows::{Window, WindowSum, Windows};

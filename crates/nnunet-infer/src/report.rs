@@ -136,7 +136,8 @@ impl RunReport {
 }
 
 /// Peak resident memory of this process so far, in bytes, where the system tells.
-fn peak_resident() -> Option<u64> {
+#[must_use]
+pub fn peak_resident() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

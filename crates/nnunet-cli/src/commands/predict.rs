@@ -3,12 +3,12 @@ use std::path::Path;
 use nnunet::image::FormatRegistry;
 use nnunet::infer::{
     ExistingOutputs, FolderRequest, Mirroring, PredictOptions, PredictReport, Predictor,
-    ProbabilityPrecision, SaveProbabilities,
+    ProbabilityPrecision, SaveProbabilities, peak_resident,
 };
 
 use crate::args::PredictArgs;
 use crate::context::Context;
-use crate::{Outcome, memory, output};
+use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outcome> {
     let options = PredictOptions {
@@ -53,7 +53,7 @@ pub(super) fn tell(report: &PredictReport, folder: &Path) -> Outcome {
         report.failed.len(),
         folder.display()
     ));
-    if let Some(bytes) = memory::peak_resident() {
+    if let Some(bytes) = peak_resident() {
         output::line(format!("peak memory: {} MB", bytes / 1_000_000));
     }
     if report.failed.is_empty() {

@@ -1,11 +1,12 @@
 use std::time::Instant;
 
 use comfy_table::CellAlignment;
+use nnunet::infer::peak_resident;
 use nnunet::preprocess::{Precision, PreprocessError};
 
 use crate::args::PreprocessArgs;
 use crate::context::{Context, Need};
-use crate::{Outcome, memory, output};
+use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &PreprocessArgs) -> anyhow::Result<Outcome> {
     let pipeline = context.pipeline(Need::RawAndPreprocessed)?;
@@ -62,7 +63,7 @@ pub(crate) fn run(context: &Context, args: &PreprocessArgs) -> anyhow::Result<Ou
     }
     if !table.is_empty() {
         output::line(table);
-        if let Some(bytes) = memory::peak_resident() {
+        if let Some(bytes) = peak_resident() {
             output::line(format!("peak memory: {}", megabytes(bytes)));
         }
     }

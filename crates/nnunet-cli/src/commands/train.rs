@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use nnunet::infer::peak_resident;
 use nnunet::model::Strictness;
 use nnunet::pipeline::{Existing, Pretrained, TrainOutcome, TrainRequest};
 use nnunet::schema::layout;
@@ -10,7 +11,7 @@ use nnunet::train::{ProgressObserver, TrainingConfig};
 use super::report;
 use crate::args::TrainArgs;
 use crate::context::{Context, Need};
-use crate::{Outcome, memory, output};
+use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome> {
     let pipeline = context.pipeline(Need::All)?;
@@ -64,7 +65,7 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
                 "summary: {}",
                 layout::summary(&validation).display()
             ));
-            if let Some(bytes) = memory::peak_resident() {
+            if let Some(bytes) = peak_resident() {
                 output::line(format!("peak memory: {} MB", bytes / 1_000_000));
             }
             Ok(Outcome::Complete)
