@@ -67,8 +67,8 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// Fold that is trained.
     pub fold: Fold,
-    /// Batches that may be finished or in the making before they are asked for, at least 1; one
-    /// per thread if there are more threads.
+    /// Batches that may be finished or in the making before they are asked for, at least 1; four
+    /// per thread if that is more.
     pub prefetch: usize,
     /// Bytes that these batches may take together; one batch is made however large it is.
     pub prefetch_bytes: usize,
@@ -76,7 +76,7 @@ pub struct LoaderConfig {
 
 impl LoaderConfig {
     /// A loader for patches of this setup, with the method's sampling, one output, no masked
-    /// channels, no cascade, seed 0, fold 0 and four batches ahead, at most 1 GiB of them; set
+    /// channels, no cascade, seed 0, fold 0 and four batches ahead (for each thread), at most 1 GiB of them; set
     /// the fields that differ.
     #[must_use]
     pub fn new(mode: LoaderMode, setup: AugmentationSetup, batch_size: usize) -> Self {

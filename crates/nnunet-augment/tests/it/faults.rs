@@ -215,7 +215,8 @@ fn forgotten_requests_are_not_made() {
     assert!(loader.next_batch().unwrap().is_ok());
     loader.forget_requests();
     let rest = loader.by_ref().filter(Result::is_ok).count();
-    assert!(rest <= 5, "{rest}");
+    // Those that were begun: four for each thread.
+    assert!(rest <= 9, "{rest}");
     loader.request(1, 0..2);
     assert_eq!(loader.filter(Result::is_ok).count(), 2);
 }
