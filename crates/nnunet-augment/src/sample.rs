@@ -10,7 +10,7 @@ use crate::config::LoaderMode;
 use crate::random::{Purpose, SampleAddress};
 use crate::statistics::LoaderStatistics;
 use crate::targets::{downsample_labels, target_shape};
-use crate::transforms::{PatchMut, Scratch, clear_outside, encode_previous_stage, zero_outside};
+use crate::transforms::{PatchMut, Scratch, encode_previous_stage};
 use crate::{
     AugmentError, CaseSource, CropDraw, LoaderConfig, SampleDraw, Stage, draw_crop, fill_patch,
 };
@@ -211,11 +211,11 @@ impl BatchMaker {
 
         trace.stage = Stage::Intensity;
         let begin = Instant::now();
-        draw.apply_after_spatial(&mut patch, scratch);
-        if matches!(self.config.mode, LoaderMode::Training(_)) {
-            zero_outside(&mut patch, &self.config.masked_channels);
-        }
-        clear_outside(&mut patch);
+        let masked_channels = match self.config.mode {
+            LoaderMode::Training(_) => self.config.masked_channels.as_slice(),
+            LoaderMode::Validation => &[],
+        };
+        draw.finish(&mut patch, masked_channels, scratch);
         statistics.samples += 1;
         statistics.add_fill(times);
         statistics.intensity += begin.elapsed();

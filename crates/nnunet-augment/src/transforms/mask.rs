@@ -4,7 +4,7 @@ use super::PatchMut;
 
 /// Sets the flagged channels to 0 where the label is below 0, that is outside the nonzero region
 /// of the case or outside the case. Channels without a flag stay.
-pub fn zero_outside(patch: &mut PatchMut<'_>, masked_channels: &[bool]) {
+pub(super) fn zero_outside(patch: &mut PatchMut<'_>, masked_channels: &[bool]) {
     let volume = patch.labels.len();
     for (channel, masked) in patch.data.chunks_exact_mut(volume).zip(masked_channels) {
         if *masked {
@@ -16,7 +16,7 @@ pub fn zero_outside(patch: &mut PatchMut<'_>, masked_channels: &[bool]) {
 }
 
 /// Makes every label below 0 background.
-pub fn clear_outside(patch: &mut PatchMut<'_>) {
+pub(super) fn clear_outside(patch: &mut PatchMut<'_>) {
     for label in patch.labels.iter_mut() {
         *label = (*label).max(0);
     }

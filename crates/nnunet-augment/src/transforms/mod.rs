@@ -28,7 +28,7 @@ mod spatial;
 
 pub use cascade::{BinaryOperator, CascadeDraw, encode_previous_stage};
 pub(crate) use labels::OUTSIDE;
-pub use mask::{clear_outside, zero_outside};
+use mask::{clear_outside, zero_outside};
 pub use mirror::mirror;
 pub(crate) use motion::{Motion, Window};
 pub(crate) use spatial::GROUP;
@@ -210,5 +210,19 @@ impl SampleDraw {
             transform.apply(patch, scratch);
         }
         mirror(patch, self.mirror);
+    }
+
+    /// Applies everything that follows [`fill_patch`](crate::fill_patch) and ends with what the
+    /// network sees: intensities and mirroring, then zeros in the masked channels outside the
+    /// nonzero region, and background for labels below 0.
+    pub fn finish(
+        &self,
+        patch: &mut PatchMut<'_>,
+        masked_channels: &[bool],
+        scratch: &mut Scratch,
+    ) {
+        self.apply_after_spatial(patch, scratch);
+        zero_outside(patch, masked_channels);
+        clear_outside(patch);
     }
 }

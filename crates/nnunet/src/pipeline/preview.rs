@@ -4,9 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView3, Axis};
-use nnunet_augment::transforms::{
-    IntensityDraw, PatchMut, Scratch, SpatialDraw, clear_outside, zero_outside,
-};
+use nnunet_augment::transforms::{IntensityDraw, PatchMut, Scratch, SpatialDraw};
 use nnunet_augment::{
     CaseSource, Crop, LoaderConfig, LoaderMode, Purpose, SampleAddress, SampleDraw, draw_crop,
     fill_patch,
@@ -212,9 +210,7 @@ impl Sheet {
             &mut patch,
             &mut scratch,
         )?;
-        draw.apply_after_spatial(&mut patch, &mut scratch);
-        zero_outside(&mut patch, &self.config.masked_channels);
-        clear_outside(&mut patch);
+        draw.finish(&mut patch, &self.config.masked_channels, &mut scratch);
         Ok(made)
     }
 
