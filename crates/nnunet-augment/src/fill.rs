@@ -147,13 +147,12 @@ impl<'a> Reader<'a> {
                 expected: self.case.channels(),
             });
         }
-        if region.shape().volume() < window.volume() {
-            out.fill(0.0);
-        }
         let sources = found.axis_chunks_iter(Axis(0), group);
         for (source, target) in sources.zip(out.chunks_mut(group * window.volume())) {
             let (shape, at) = (window.shape, overlap.at);
-            match source.len_of(Axis(0)) {
+            let channels = source.len_of(Axis(0));
+            fill_around(target, channels, shape, (at, [z, y, x]), 0.0);
+            match channels {
                 1 => copy_box(source.index_axis_move(Axis(0), 0), target, shape, at),
                 2 => interleave_box::<2>(&source, target, shape, at),
                 3 => interleave_box::<3>(&source, target, shape, at),
@@ -194,9 +193,8 @@ impl<'a> Reader<'a> {
         let region = overlap.region;
         let found = read(region).map_err(|e| self.failed(e))?;
         self.check(what, found.dim().into(), region.shape())?;
-        if region.shape().volume() < window.volume() {
-            out.fill(OUTSIDE);
-        }
+        let inside = (overlap.at, region.shape().voxels());
+        fill_around(out, 1, window.shape, inside, OUTSIDE);
         copy_box(found.view(), out, window.shape, overlap.at);
         Ok(())
     }
@@ -236,6 +234,30 @@ impl<'a> Reader<'a> {
             case: self.case.id().to_owned(),
             stage: Stage::Read,
             source,
+        }
+    }
+}
+
+/// Fills what lies outside a box of a volume whose voxels have so many values side by side. The
+/// box is given by its first voxel and its shape.
+fn fill_around<T: Copy>(
+    volume: &mut [T],
+    values: usize,
+    shape: [usize; 3],
+    (low, size): ([usize; 3], [usize; 3]),
+    value: T,
+) {
+    if size == shape {
+        return;
+    }
+    let inside = |axis: usize, at: usize| (low[axis]..low[axis] + size[axis]).contains(&at);
+    let (left, right) = (low[2] * values, (low[2] + size[2]) * values);
+    for (number, row) in volume.chunks_exact_mut(shape[2] * values).enumerate() {
+        if inside(0, number / shape[1]) && inside(1, number % shape[1]) {
+            row[..left].fill(value);
+            row[right..].fill(value);
+        } else {
+            row.fill(value);
         }
     }
 }

@@ -56,40 +56,48 @@ pub(super) fn prefilter<const C: usize>(
             filter(volume, corner + y * row, (size[0], plane, width), extension);
         }
     }
-    if axes[1] {
-        for z in 0..size[0] {
-            filter(volume, corner + z * plane, (size[1], row, width), extension);
+    // Both axes of a slice while it is in the caches.
+    let mut interleaved = vec![[0.0; C]; size[2] * side_by_side::<C>()];
+    for z in 0..size[0] {
+        let slice = corner + z * plane;
+        if axes[1] {
+            filter(volume, slice, (size[1], row, width), extension);
         }
-    }
-    if axes[2] {
-        let starts =
-            (0..size[0]).flat_map(|z| (0..size[1]).map(move |y| corner + z * plane + y * row));
-        filter_rows::<C>(volume, starts, size[2], extension);
+        if axes[2] {
+            let rows = (size[1], row, size[2]);
+            filter_rows(volume, slice, rows, extension, &mut interleaved);
+        }
     }
 }
 
-/// Filters along the contiguous axis, several rows at a time, interleaved so that the recursion
-/// of one does not wait for itself.
+/// So many rows are filtered side by side.
+const fn side_by_side<const C: usize>() -> usize {
+    if C < LANES { LANES / C } else { 1 }
+}
+
+/// Filters `count` rows of `length` voxels, `step` apart, along themselves: several at a time,
+/// interleaved so that the recursion of one does not wait for itself.
 fn filter_rows<const C: usize>(
     volume: &mut [f32],
-    starts: impl Iterator<Item = usize>,
-    length: usize,
+    start: usize,
+    (count, step, length): (usize, usize, usize),
     extension: Extension,
+    interleaved: &mut [[f32; C]],
 ) {
-    let side_by_side = (LANES / C).max(1);
-    let mut interleaved = vec![[0.0_f32; C]; length * side_by_side];
-    let starts: Vec<usize> = starts.collect();
-    for group in starts.chunks(side_by_side) {
-        for (lane, start) in group.iter().enumerate() {
-            let row = volume[*start..*start + length * C].as_chunks::<C>().0;
+    let side_by_side = side_by_side::<C>();
+    for first in (0..count).step_by(side_by_side) {
+        let last = count.min(first + side_by_side);
+        let starts = (first..last).map(|k| start + k * step);
+        for (lane, start) in starts.clone().enumerate() {
+            let row = volume[start..start + length * C].as_chunks::<C>().0;
             let slots = interleaved.iter_mut().skip(lane).step_by(side_by_side);
             slots.zip(row).for_each(|(slot, voxel)| *slot = *voxel);
         }
         let width = side_by_side * C;
         let rows = (length, width, width);
         filter(interleaved.as_flattened_mut(), 0, rows, extension);
-        for (lane, start) in group.iter().enumerate() {
-            let row = volume[*start..*start + length * C].as_chunks_mut::<C>().0;
+        for (lane, start) in starts.enumerate() {
+            let row = volume[start..start + length * C].as_chunks_mut::<C>().0;
             let slots = interleaved.iter().skip(lane).step_by(side_by_side);
             row.iter_mut()
                 .zip(slots)

@@ -17,9 +17,7 @@ pub(super) fn linear_volume_row<const C: usize>(
 ) {
     let Volume { values, shape } = volume;
     let (row, plane) = (shape[2], shape[1] * shape[2]);
-    if path.inside != path.part {
-        out.fill([0.0; C]);
-    }
+    clear_outside(path, out);
     let Some(length) = values.len().checked_sub(plane + row + 1) else {
         out.fill([0.0; C]);
         return;
@@ -28,6 +26,26 @@ pub(super) fn linear_volume_row<const C: usize>(
     let [v0, v1, v2, v3] = [0, row, plane, plane + row].map(|at| &values[at..=at + length]);
     for (j, place) in path.groups() {
         let points = Points::in_volume(shape, path, j, 2);
+        let out = &mut out[place];
+        if C > 1 {
+            // The channels of a voxel side by side make a vector.
+            for (lane, out) in out.iter_mut().enumerate() {
+                let at = points.corner[lane] as usize;
+                if at < length {
+                    let pairs = [
+                        [v0[at], v0[at + 1]],
+                        [v1[at], v1[at + 1]],
+                        [v2[at], v2[at + 1]],
+                        [v3[at], v3[at + 1]],
+                    ];
+                    for c in 0..C {
+                        out[c] = along_axes(&pairs, c, &points, lane);
+                    }
+                }
+            }
+            continue;
+        }
+        // Else the voxels do, once their neighbours have been gathered.
         let mut found = [[[[0.0_f32; C]; 2]; LANES]; 4];
         for lane in 0..LANES {
             let at = points.corner[lane] as usize;
@@ -50,9 +68,21 @@ pub(super) fn linear_volume_row<const C: usize>(
                 result[lane][c] = mix(mix(a, b, ty), mix(d, e, ty), tz);
             }
         }
-        let count = place.len();
-        out[place].copy_from_slice(&result[..count]);
+        out.copy_from_slice(&result[..out.len()]);
     }
+}
+
+/// Channel `c` between four pairs of neighbours.
+#[inline(always)]
+fn along_axes<const C: usize>(
+    pairs: &[[[f32; C]; 2]; 4],
+    c: usize,
+    points: &Points,
+    lane: usize,
+) -> f32 {
+    let along_x = |n: usize| mix(pairs[n][0][c], pairs[n][1][c], points.x.rest[lane]);
+    let along_y = |n: usize| mix(along_x(n), along_x(n + 1), points.y.rest[lane]);
+    mix(along_y(0), along_y(2), points.z.rest[lane])
 }
 
 /// Interpolates linearly within slice `z`. Voxels whose points lie outside become 0.
@@ -65,9 +95,7 @@ pub(super) fn linear_slice_row<const C: usize>(
 ) {
     let Volume { values, shape } = volume;
     let row = shape[2];
-    if path.inside != path.part {
-        out.fill([0.0; C]);
-    }
+    clear_outside(path, out);
     let Some(length) = values.len().checked_sub(row + 1) else {
         out.fill([0.0; C]);
         return;
@@ -112,9 +140,7 @@ pub(super) fn cubic_volume_row<const C: usize>(
     let Volume { values, shape } = volume;
     let (row, plane) = (shape[2], shape[1] * shape[2]);
     let span = 3 * (plane + row + 1) + 1;
-    if path.inside != path.part {
-        out.fill([0.0; C]);
-    }
+    clear_outside(path, out);
     for (j, place) in path.groups() {
         let points = Points::in_volume(shape, path, j, 4);
         let wz = spline_weights(&points.z);
@@ -152,9 +178,7 @@ pub(super) fn cubic_slice_row<const C: usize>(
 ) {
     let Volume { values, shape } = volume;
     let row = shape[2];
-    if path.inside != path.part {
-        out.fill([0.0; C]);
-    }
+    clear_outside(path, out);
     for (j, place) in path.groups() {
         let points = Points::in_slice(shape, z, path, j, 4);
         let wy = spline_weights(&points.y);
@@ -201,10 +225,28 @@ fn weighted_rows<const C: usize>(
 
 #[inline(always)]
 fn weigh<const C: usize>(sums: [[f32; C]; 4], weights: [f32; 4], gain: f32) -> [f32; C] {
+    let mut weighted = sums;
+    for t in 0..4 {
+        for c in 0..C {
+            weighted[t][c] *= weights[t];
+        }
+    }
+    let [a, b, d, e] = weighted;
     let mut result = [0.0; C];
     for c in 0..C {
-        let [a, b, d, e] = [0, 1, 2, 3].map(|t: usize| sums[t][c] * weights[t]);
-        result[c] = gain * ((a + b) + (d + e));
+        result[c] = gain * ((a[c] + b[c]) + (d[c] + e[c]));
     }
     result
+}
+
+/// Zeros for the voxels of a part of a row whose points lie outside.
+#[inline(always)]
+fn clear_outside<const C: usize>(path: &RowPath, out: &mut [[f32; C]]) {
+    if path.inside.is_empty() {
+        out.fill([0.0; C]);
+        return;
+    }
+    let first = path.part.start;
+    out[..path.inside.start - first].fill([0.0; C]);
+    out[path.inside.end - first..].fill([0.0; C]);
 }

@@ -119,39 +119,56 @@ fn elect<const R: usize, const N: usize>(
     if differences == [0; LANES] {
         return;
     }
-    for (lane, out) in out.iter_mut().enumerate() {
-        if differences[lane] != 0 {
-            let labels = std::array::from_fn(|n| (pairs[n / 2][lane] >> (n % 2 * 16)) as i16);
-            let weights = std::array::from_fn(|n| weight(n, lane));
-            *out = winner::<N>(labels, weights, nearest(lane), vote);
+    // Most of the others are among voxels of two.
+    let label = |n: usize, lane: usize| (pairs[n / 2][lane] >> (n % 2 * 16)) & 0xffff;
+    let one: [u32; LANES] = std::array::from_fn(|lane| label(0, lane));
+    let mut other = one;
+    for n in 1..N {
+        for lane in 0..LANES {
+            let label = label(n, lane);
+            other[lane] = if label == one[lane] {
+                other[lane]
+            } else {
+                label
+            };
         }
+    }
+    let (mut for_one, mut for_other) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+    let mut more = [0_u32; LANES];
+    for n in 0..N {
+        for lane in 0..LANES {
+            let (label, weight) = (label(n, lane), weight(n, lane));
+            let is_one = label == one[lane];
+            for_one[lane] += if is_one { weight } else { 0.0 };
+            for_other[lane] += if is_one { 0.0 } else { weight };
+            more[lane] |= u32::from(!is_one & (label != other[lane]));
+        }
+    }
+    for (lane, out) in out.iter_mut().enumerate() {
+        if differences[lane] == 0 {
+            continue;
+        }
+        let labels = |n| label(n, lane) as i16;
+        *out = if more[lane] == 0 {
+            let votes = [
+                (labels(0), for_one[lane]),
+                (other[lane] as i16, for_other[lane]),
+            ];
+            winner(votes, || labels(nearest(lane)), vote)
+        } else {
+            let weights = std::array::from_fn(|n| weight(n, lane));
+            winner_of_many::<N>(std::array::from_fn(labels), weights, nearest(lane), vote)
+        };
     }
 }
 
-/// The label that wins the vote.
+/// Which of two labels wins, given the votes for each; `nearest` is the label of the nearest voxel.
 #[inline(always)]
-fn winner<const N: usize>(
-    labels: [i16; N],
-    weights: [f32; N],
-    nearest: usize,
+fn winner(
+    [(one, for_one), (other, for_other)]: [(i16, f32); 2],
+    nearest: impl Fn() -> i16,
     vote: LabelVote,
 ) -> i16 {
-    let one = labels[0];
-    let mut other = one;
-    for label in labels {
-        other = if label == one { other } else { label };
-    }
-    let (mut for_one, mut for_other) = (0.0_f32, 0.0_f32);
-    let mut more = false;
-    for n in 0..N {
-        let (label, weight) = (labels[n], weights[n]);
-        for_one += if label == one { weight } else { 0.0 };
-        for_other += if label == one { 0.0 } else { weight };
-        more |= (label != one) & (label != other);
-    }
-    if more {
-        return winner_of_many(labels, weights, nearest, vote);
-    }
     match vote {
         LabelVote::Half => {
             let enough = 0.5 - TOLERANCE;
@@ -166,7 +183,7 @@ fn winner<const N: usize>(
             let for_one = half_precision(1000.0 * for_one);
             let for_other = half_precision(1000.0 * for_other);
             if for_one == for_other {
-                labels[nearest]
+                nearest()
             } else if for_one > for_other {
                 one
             } else {
@@ -239,6 +256,17 @@ mod tests {
 
     use super::*;
 
+    /// The label of one voxel among four.
+    fn elected(labels: [i16; 4], weights: [f32; 4], nearest: usize, vote: LabelVote) -> i16 {
+        let pair = |n| u32::from(labels[n] as u16) | u32::from(labels[n + 1] as u16) << 16;
+        let pairs = [0, 2].map(|n| [pair(n); LANES]);
+        let mut out = [0; 3];
+        let weight = |n: usize, _| weights[n];
+        elect::<2, 4>(&pairs, weight, |_| nearest, vote, &mut out);
+        assert!(out[1..].iter().all(|label| *label == out[0]));
+        out[0]
+    }
+
     proptest! {
         /// The short way for two labels is the long way.
         #[test]
@@ -253,7 +281,7 @@ mod tests {
             let vote = if most { LabelVote::Most } else { LabelVote::Half };
             prop_assume!(weights[nearest] > 0.0);
             prop_assert_eq!(
-                winner(labels, weights, nearest, vote),
+                elected(labels, weights, nearest, vote),
                 winner_of_many(labels, weights, nearest, vote)
             );
         }
@@ -270,8 +298,7 @@ mod tests {
 
     #[test]
     fn most_votes_win_and_ties_go_to_the_nearest() {
-        let most =
-            |labels, weights, nearest| winner::<4>(labels, weights, nearest, LabelVote::Most);
+        let most = |labels, weights, nearest| elected(labels, weights, nearest, LabelVote::Most);
         assert_eq!(most([0, 1, 1, 2], [0.4, 0.25, 0.2, 0.15], 0), 1);
         assert_eq!(most([2, 1, 1, 2], [0.25; 4], 0), 2);
         assert_eq!(most([2, 1, 3, 2], [0.3, 0.3, 0.3, 0.1], 2), 2);
@@ -281,7 +308,7 @@ mod tests {
 
     #[test]
     fn without_a_majority_there_is_background() {
-        let half = |labels, weights| winner::<4>(labels, weights, 0, LabelVote::Half);
+        let half = |labels, weights| elected(labels, weights, 0, LabelVote::Half);
         assert_eq!(half([1, 2, 3, 3], [0.4, 0.3, 0.2, 0.1]), 0);
         assert_eq!(half([1, 2, 1, 3], [0.4, 0.3, 0.2, 0.1]), 1);
         assert_eq!(half([1, 2, 1, 2], [0.25; 4]), 2);

@@ -22,6 +22,7 @@ mod mirror;
 mod moments;
 mod motion;
 mod noise;
+mod normal;
 mod power;
 mod sampling;
 mod spatial;

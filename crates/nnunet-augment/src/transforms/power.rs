@@ -13,7 +13,7 @@ pub(super) fn power(base: f32, exponent: f32) -> f32 {
 /// Splits off the exponent so that the mantissa lies around 1, where
 /// `ln m = 2 artanh((m − 1) / (m + 1))` converges quickly.
 #[inline(always)]
-fn log2(x: f32) -> f32 {
+pub(super) fn log2(x: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3f35_04f3;
     let bits = x.to_bits() as i32;
     let exponent = (bits - SQRT_HALF) >> 23;
