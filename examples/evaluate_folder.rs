@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nnunet::evaluate::postprocessing::{PostprocessingRules, determine_postprocessing};
 use nnunet::evaluate::surface::{SurfaceOptions, evaluate_surfaces};
-use nnunet::evaluate::{CasePair, Classes, EvaluateOptions, evaluate_pairs, write_csv};
+use nnunet::evaluate::{CasePair, CaseTable, Classes, EvaluateOptions, measure_pairs, write_csv};
 use nnunet::image::FormatRegistry;
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::schema::{DatasetDescription, NoProgress, layout};
@@ -28,7 +28,8 @@ fn main() -> anyhow::Result<()> {
     let ending = &description.file_ending;
     let pairs = CasePair::find(&references, &predictions, ending, &options)?;
 
-    let summary = evaluate_pairs(&pairs, &classes, &formats, &NoProgress)?;
+    let measured = measure_pairs(&pairs, &classes, &formats, &NoProgress)?;
+    let summary = &measured.summary;
     let tolerance = SurfaceOptions::default();
     let surfaces = evaluate_surfaces(&pairs, &classes, &tolerance, &formats, &NoProgress)?;
     for class in classes.classes() {
@@ -42,7 +43,12 @@ fn main() -> anyhow::Result<()> {
         );
     }
     let table = temporary.path().join("cases.csv");
-    write_csv(&table, &summary, Some(&surfaces))?;
+    let columns = CaseTable {
+        summary,
+        voxel_mm3: Some(&measured.voxel_mm3),
+        surfaces: Some(&surfaces),
+    };
+    write_csv(&table, &columns)?;
     println!("{} rows", std::fs::read_to_string(table)?.lines().count());
 
     let rules = PostprocessingRules::paper();

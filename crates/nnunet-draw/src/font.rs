@@ -123,6 +123,13 @@ pub(crate) const fn glyph(letter: char) -> [u8; 7] {
         '(' => [
             0b00010, 0b00100, 0b01000, 0b01000, 0b01000, 0b00100, 0b00010,
         ],
+        '%' => [
+            0b11001, 0b11001, 0b00010, 0b00100, 0b01000, 0b10011, 0b10011,
+        ],
+        '&' => [
+            0b01100, 0b10010, 0b10100, 0b01000, 0b10101, 0b10010, 0b01101,
+        ],
+        '=' => [0, 0, 0b11111, 0, 0b11111, 0, 0],
         ')' => [
             0b01000, 0b00100, 0b00010, 0b00010, 0b00010, 0b00100, 0b01000,
         ],
@@ -138,7 +145,10 @@ mod tests {
 
     #[test]
     fn letters_differ_and_stay_in_five_columns() {
-        let letters: Vec<char> = ('A'..='Z').chain('0'..='9').collect();
+        let letters: Vec<char> = ('A'..='Z')
+            .chain('0'..='9')
+            .chain("%&=()+-".chars())
+            .collect();
         for (i, a) in letters.iter().enumerate() {
             assert!(glyph(*a).iter().all(|row| *row < 32));
             assert!(

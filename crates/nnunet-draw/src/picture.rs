@@ -104,6 +104,27 @@ impl Picture {
         }
     }
 
+    /// Writes upwards: `corner` is where the text begins, at the bottom on the side of the letters'
+    /// tops.
+    pub(crate) fn text_upwards(
+        &mut self,
+        corner: [usize; 2],
+        text: &str,
+        dot: usize,
+        colour: Colour,
+    ) {
+        for (i, letter) in text.chars().enumerate() {
+            for (y, row) in glyph(letter).into_iter().enumerate() {
+                for x in (0..5).filter(|x| row >> (4 - x) & 1 == 1) {
+                    let up = (6 * i + x + 1) * dot;
+                    if let Some(top) = corner[0].checked_sub(up) {
+                        self.fill([top, corner[1] + y * dot], [dot, dot], colour);
+                    }
+                }
+            }
+        }
+    }
+
     fn position(&self, [y, x]: [usize; 2]) -> Option<usize> {
         (x < self.width).then(|| y * self.width + x)
     }

@@ -102,6 +102,20 @@ impl CrossValidation {
         })
     }
 
+    /// The same cases with their label maps in one folder, where
+    /// [`copy_to`](Self::copy_to) puts them.
+    #[must_use]
+    pub fn within(&self, folder: &Path) -> Self {
+        let moved = |case: &HeldOut| HeldOut {
+            prediction: folder.join(format!("{}{}", case.case, self.ending)),
+            ..case.clone()
+        };
+        Self {
+            cases: self.cases.iter().map(moved).collect(),
+            ending: self.ending.clone(),
+        }
+    }
+
     /// Each case with its reference in `references`.
     ///
     /// # Errors
@@ -196,6 +210,9 @@ mod tests {
         let error = found.pairs(model.path()).unwrap_err();
         assert!(matches!(error, EvaluateError::MissingReference { .. }));
         assert_eq!(found.pairs(&collected).unwrap().len(), 3);
+        let moved = found.within(&collected);
+        assert_eq!(moved.cases[1].fold, second);
+        assert_eq!(moved.cases[1].prediction, collected.join("b.nii"));
     }
 
     #[test]

@@ -8,29 +8,46 @@ use crate::Overlap;
 use crate::summarise::file_name;
 use crate::surface::SurfaceSummary;
 
+/// What a table of cases is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct CaseTable<'a> {
+    /// Overlap.
+    pub summary: &'a Summary,
+    /// The volume of a voxel in cubic millimetres, case by case as in the summary; see
+    /// [`Measured`](crate::Measured).
+    pub voxel_mm3: Option<&'a [f64]>,
+    /// Distances.
+    pub surfaces: Option<&'a SurfaceSummary>,
+}
+
 /// Writes the metrics of every case and class as a table of comma-separated values, one row per
 /// case and class; atomically.
 ///
 /// Columns are `case` (the file name of the prediction), `class` (as in `summary.json`), the
-/// ratios, the voxel counts and, with `surfaces`, distances in millimetres. A ratio that there is
-/// none of is empty; an infinite distance is `inf`.
+/// ratios, the voxel counts and, as far as they are known, the volumes in cubic millimetres and
+/// the distances in millimetres. A ratio that there is none of is empty; an infinite distance is
+/// `inf`.
 ///
 /// # Errors
 /// [`EvaluateError::Schema`] if the file cannot be written.
-pub fn write_csv(
-    path: &Path,
-    summary: &Summary,
-    surfaces: Option<&SurfaceSummary>,
-) -> Result<(), EvaluateError> {
+pub fn write_csv(path: &Path, table: &CaseTable<'_>) -> Result<(), EvaluateError> {
+    let CaseTable {
+        summary,
+        voxel_mm3,
+        surfaces,
+    } = *table;
     let mut text = String::from(
         "case,class,dice,iou,precision,recall,true_positive,false_positive,false_negative,\
          true_negative,predicted_voxels,reference_voxels",
     );
+    if voxel_mm3.is_some() {
+        text.push_str(",predicted_mm3,reference_mm3");
+    }
     if surfaces.is_some() {
         text.push_str(",hausdorff_mm,hausdorff_95_mm,average_distance_mm,surface_dice");
     }
     text.push('\n');
-    for case in &summary.metric_per_case {
+    for (number, case) in summary.metric_per_case.iter().enumerate() {
         let name = file_name(&case.prediction_file);
         let distances = surfaces.and_then(|surfaces| {
             // Cases of surfaces are named without the ending, and may have dots of their own.
@@ -55,7 +72,7 @@ pub fn write_csv(
                 overlap.precision(),
                 overlap.recall(),
             ];
-            fields.extend(ratios.map(number));
+            fields.extend(ratios.map(number_of));
             let counts = [
                 metrics.true_positive,
                 metrics.false_positive,
@@ -65,6 +82,11 @@ pub fn write_csv(
                 metrics.n_ref,
             ];
             fields.extend(counts.map(|count| count.to_string()));
+            if let Some(voxel_mm3) = voxel_mm3 {
+                let volume = voxel_mm3.get(number).copied().unwrap_or(f64::NAN);
+                let voxels = [metrics.n_pred, metrics.n_ref];
+                fields.extend(voxels.map(|voxels| number_of(voxels as f64 * volume)));
+            }
             if surfaces.is_some() {
                 let found = distances.and_then(|case| case.metrics.get(key));
                 let values = found.map_or([f64::NAN; 4], |found| {
@@ -75,7 +97,7 @@ pub fn write_csv(
                         found.surface_dice,
                     ]
                 });
-                fields.extend(values.map(number));
+                fields.extend(values.map(number_of));
             }
             text.push_str(&fields.join(","));
             text.push('\n');
@@ -86,7 +108,7 @@ pub fn write_csv(
     })?)
 }
 
-fn number(value: f64) -> String {
+fn number_of(value: f64) -> String {
     if value.is_nan() {
         String::new()
     } else {
@@ -137,12 +159,17 @@ mod tests {
         .unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cases.csv");
-        let rows = |surfaces: Option<&SurfaceSummary>| -> Vec<String> {
-            write_csv(&path, &summary, surfaces).unwrap();
+        let rows = |voxel_mm3: Option<&[f64]>, surfaces: Option<&SurfaceSummary>| -> Vec<String> {
+            let table = CaseTable {
+                summary: &summary,
+                voxel_mm3,
+                surfaces,
+            };
+            write_csv(&path, &table).unwrap();
             let text = fs::read_to_string(&path).unwrap();
             text.lines().map(str::to_owned).collect()
         };
-        let plain = rows(None);
+        let plain = rows(None, None);
         assert_eq!(plain.len(), 3);
         assert_eq!(
             plain[1],
@@ -164,8 +191,11 @@ mod tests {
                 metrics: [("(1, 2)".to_owned(), metrics)].into(),
             }],
         };
-        let more = rows(Some(&surfaces));
+        let more = rows(None, Some(&surfaces));
         assert_eq!(more[1], format!("{},inf,2.5,1,0", plain[1]));
         assert_eq!(more[2], format!("{},,,,", plain[2]));
+        let volumes = rows(Some(&[0.5]), Some(&surfaces));
+        assert!(volumes[0].contains("reference_voxels,predicted_mm3,reference_mm3,hausdorff_mm"));
+        assert_eq!(volumes[1], format!("{},2,1,inf,2.5,1,0", plain[1]));
     }
 }

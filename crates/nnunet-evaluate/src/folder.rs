@@ -59,6 +59,29 @@ pub fn evaluate_pairs(
     formats: &FormatRegistry,
     progress: &dyn Progress,
 ) -> Result<Summary, EvaluateError> {
+    Ok(measure_pairs(pairs, classes, formats, progress)?.summary)
+}
+
+/// A summary, and how large the voxels are that it counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The metrics.
+    pub summary: Summary,
+    /// The volume of a voxel of the reference of each case in cubic millimetres, in the order of
+    /// the cases in the summary. In a 2D image it is that of a voxel one millimetre thick.
+    pub voxel_mm3: Vec<f64>,
+}
+
+/// As [`evaluate_pairs`], with what turns counts of voxels into volumes.
+///
+/// # Errors
+/// As [`evaluate_pairs`].
+pub fn measure_pairs(
+    pairs: &[CasePair],
+    classes: &Classes,
+    formats: &FormatRegistry,
+    progress: &dyn Progress,
+) -> Result<Measured, EvaluateError> {
     let cases = CasePair::process(pairs, formats, progress, "evaluate", |case, pair| {
         let metrics = evaluate_case(pair, classes)?;
         if !same_spacing(pair.reference, pair.prediction) {
@@ -67,13 +90,21 @@ pub fn evaluate_pairs(
                 case.case, pair.prediction.geometry.spacing, pair.reference.geometry.spacing
             ));
         }
-        Ok(CaseMetrics {
+        let metrics = CaseMetrics {
             metrics,
             prediction_file: case.prediction.to_string_lossy().into_owned(),
             reference_file: case.reference.to_string_lossy().into_owned(),
-        })
+        };
+        let geometry = &pair.reference.geometry;
+        let [z, y, x] = geometry.spacing.mm();
+        let thickness = if geometry.is_planar() { 1.0 } else { z };
+        Ok((metrics, thickness * y * x))
     })?;
-    summarise(cases)
+    let (cases, voxel_mm3): (Vec<CaseMetrics>, Vec<f64>) = cases.into_iter().unzip();
+    Ok(Measured {
+        summary: summarise(cases)?,
+        voxel_mm3,
+    })
 }
 
 /// Equal within a relative 1e-5, which float32 headers need.

@@ -38,9 +38,11 @@ pub use case::{LabelPair, evaluate_case, overlaps};
 pub use classes::{Class, Classes};
 pub use confusion::{Confusion, Label, Map};
 pub use crossval::{CrossValidation, HeldOut};
-pub use csv::write_csv;
+pub use csv::{CaseTable, write_csv};
 pub use error::EvaluateError;
-pub use folder::{EvaluateOptions, MissingPredictions, evaluate_folder, evaluate_pairs};
+pub use folder::{
+    EvaluateOptions, Measured, MissingPredictions, evaluate_folder, evaluate_pairs, measure_pairs,
+};
 pub use overlap::{Overlap, Tally};
 pub use pairs::CasePair;
 pub use select::{ScoreBasis, Selection, best_configuration};

@@ -9,7 +9,7 @@ const DASH: f64 = 7.0;
 const PERIOD: f64 = 12.0;
 
 /// Draws a curve through points (row, column); where there is none, there is a gap.
-pub(super) fn draw(
+pub(crate) fn draw(
     points: &[Option<[f64; 2]>],
     stroke: Stroke,
     colour: Colour,
@@ -47,6 +47,18 @@ pub(super) fn draw(
 
 fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+/// Paints everything within `radius` pixels of the line between two points (row, column), with
+/// soft edges; a disc, if they are the same.
+pub(crate) fn line(
+    from: [f64; 2],
+    to: [f64; 2],
+    radius: f64,
+    colour: Colour,
+    picture: &mut Picture,
+) {
+    brush(from, to, radius, colour, picture, |_| true);
 }
 
 /// Paints everything within `radius` of a line where `is_drawn` says so of the distance from its

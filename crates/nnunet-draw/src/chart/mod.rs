@@ -1,6 +1,6 @@
 //! Curves in a coordinate system.
 
-mod curve;
+pub(crate) mod curve;
 mod scale;
 
 use crate::DrawError;

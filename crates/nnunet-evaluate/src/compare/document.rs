@@ -118,9 +118,10 @@ impl Ranking {
                 let tied = draw.iter().filter(|other| **other == rank).count();
                 let first = (rank - (tied as f64 + 1.0) / 2.0).round() as usize;
                 for share in shares.iter_mut().skip(first).take(tied) {
-                    *share += 1.0 / (tied as f64 * count);
+                    *share += 1.0 / tied as f64;
                 }
             }
+            shares.iter_mut().for_each(|share| *share /= count);
             MethodRanking {
                 method: name.clone(),
                 dice: scores[method],

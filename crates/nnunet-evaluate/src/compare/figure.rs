@@ -14,7 +14,7 @@ const LETTER: f64 = 4.8;
 const PANELS_PER_ROW: usize = 4;
 
 /// Fills for methods; told apart in grey and by the colour-blind as well.
-const COLOURS: [&str; 8] = [
+pub(super) const COLOURS: [&str; 8] = [
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#b8a900",
 ];
 
@@ -121,6 +121,6 @@ fn panel(body: &mut String, heading: &str, ranking: &Ranking) {
 }
 
 /// A text as SVG writes it.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     (text.replace('&', "&amp;").replace('<', "&lt;")).replace('>', "&gt;")
 }

@@ -8,11 +8,15 @@
 //! by case, corrected for the number of tests by Holm's method.
 //!
 //! The outcome is a document that can be stored, printed as tables and [drawn](figure).
+//!
+//! [`FingerprintComparison`] sets the datasets themselves side by side (paper, Figure 5).
 
 mod document;
 mod draws;
 mod figure;
+mod fingerprints;
 mod paired;
+mod parallel;
 mod ranks;
 mod scores;
 mod wilcoxon;
@@ -23,6 +27,8 @@ pub use document::{
     Comparison, DatasetComparison, MethodRanking, PairedTest, RankStability, Ranking,
 };
 pub use figure::figure;
+pub use fingerprints::{FingerprintComparison, FingerprintOf, Property, PropertyScores};
+pub use parallel::fingerprint_figure;
 pub use ranks::{kendall_tau, ranks};
 pub use scores::{DatasetScores, MethodScores};
 pub use wilcoxon::{SignedRank, holm, signed_rank_test};

@@ -115,12 +115,27 @@ impl Postprocessing {
             .sum()
     }
 
-    /// Reads the document, ours or the Python program's.
+    /// Reads the document, ours or the Python program's. For that program's `postprocessing.pkl`,
+    /// which only Python reads, the document `postprocessing.json` that it writes beside it is
+    /// taken.
     ///
     /// # Errors
     /// [`EvaluateError::Schema`] with the file and the place in it,
     /// [`EvaluateError::PostprocessingStep`] if it has a step that this program does not know.
     pub fn load(path: &Path) -> Result<Self, EvaluateError> {
+        let beside = path.with_extension("json");
+        let path = match path.extension().is_some_and(|ending| ending == "pkl") {
+            false => path,
+            true if beside.is_file() => &beside,
+            true => {
+                return Err(EvaluateError::PostprocessingStep {
+                    path: path.to_path_buf(),
+                    problem: "a form that only Python reads, and postprocessing.json is not \
+                              beside it"
+                        .to_owned(),
+                });
+            }
+        };
         let document: Self = python_json::load(path)?;
         let problem = (document.postprocessing_fns.iter())
             .find(|name| *name != KEEP_LARGEST)

@@ -11,6 +11,7 @@ mod determine;
 mod document;
 mod folder;
 mod keep_largest;
+mod pickle;
 mod rules;
 mod trial;
 
@@ -18,4 +19,5 @@ pub use determine::determine_postprocessing;
 pub use document::{Change, Decision, Means, Postprocessing};
 pub use folder::{Cleaned, apply_to_folder};
 pub use keep_largest::{KeepLargest, LabelsOrRegions};
+pub use pickle::PickleOutcome;
 pub use rules::{ClassCriterion, PostprocessingRules};

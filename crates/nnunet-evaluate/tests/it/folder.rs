@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use ndarray::Array3;
 use nnunet_evaluate::{
-    EvaluateError, EvaluateOptions, MissingPredictions, best_configuration, evaluate_folder, merge,
+    CasePair, Classes, EvaluateError, EvaluateOptions, MissingPredictions, best_configuration,
+    evaluate_folder, measure_pairs, merge,
 };
 use nnunet_image::{FormatRegistry, Geometry, LabelMap};
 use nnunet_schema::summary::{CaseMetrics, ClassMetrics, MeanMetrics};
@@ -264,4 +265,18 @@ fn another_spacing_is_a_warning() {
     let warnings = warnings.0.into_inner().unwrap();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("case `b`"), "{warnings:?}");
+}
+
+#[test]
+fn voxels_have_the_volume_that_the_references_say() {
+    let folders = Folders::new();
+    folders.write_spaced("references", "b", &[0, 1, 2, 3, 0, 1], 2.0);
+    let at = |folder: &str| folders.root.path().join(folder);
+    let options = EvaluateOptions::default();
+    let pairs = CasePair::find(&at("references"), &at("predictions"), ".nii.gz", &options).unwrap();
+    let classes = Classes::of(&folders.description).unwrap();
+    let measured =
+        measure_pairs(&pairs, &classes, &FormatRegistry::default(), &NoProgress).unwrap();
+    assert_eq!(measured.voxel_mm3, [1.0, 8.0, 1.0]);
+    assert_eq!(measured.summary.metric_per_case.len(), 3);
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use ndarray::Array3;
 use nnunet_evaluate::components::{Connectivity, connected_components};
 use nnunet_evaluate::distance::distance_to;
+use nnunet_evaluate::postprocessing::{PickleOutcome, Postprocessing};
 use nnunet_evaluate::surface::surface_metrics;
 use nnunet_schema::Spacing;
 
@@ -119,4 +120,50 @@ fn doubles(path: &Path) -> Vec<f64> {
     let (words, rest) = bytes.as_chunks::<8>();
     assert!(rest.is_empty());
     words.iter().map(|word| f64::from_le_bytes(*word)).collect()
+}
+
+/// Reads a pickle without the program that it is for: functions become their names.
+const UNPICKLE: &str = r"
+import pickle, sys
+class Reader(pickle.Unpickler):
+    def find_class(self, module, name):
+        return f'{module}.{name}'
+with open(sys.argv[1], 'rb') as file:
+    print(Reader(file).load())
+";
+
+#[test]
+fn python_reads_the_steps_of_postprocessing() {
+    let Some(mut python) = python("python_reads_the_steps_of_postprocessing") else {
+        return;
+    };
+    let text = r#"{"input_folder": {"foreground_mean": MEANS, "mean": {}},
+        "postprocessed": {"foreground_mean": MEANS, "mean": {}},
+        "postprocessing_fns": ["NAME", "NAME"],
+        "postprocessing_kwargs": [{"labels_or_regions": [[1, 2], 300]}, {"labels_or_regions": 2}]}"#;
+    let means =
+        r#"{"Dice": 1, "FN": 0, "FP": 0, "IoU": 1, "TN": 1, "TP": 1, "n_pred": 1, "n_ref": 1}"#;
+    let name = "remove_all_but_largest_component_from_segmentation";
+    let text = text.replace("MEANS", means).replace("NAME", name);
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("postprocessing.json");
+    fs::write(&document, text).unwrap();
+    let mut steps = Postprocessing::load(&document).unwrap();
+
+    let pickle = folder.path().join("postprocessing.pkl");
+    assert_eq!(steps.save_pickle(&pickle).unwrap(), PickleOutcome::Written);
+    let output = python.args(["-c", UNPICKLE]).arg(&pickle).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let function = format!("'nnunetv2.postprocessing.remove_connected_components.{name}'");
+    let wanted = format!(
+        "([{function}, {function}], [{{'labels_or_regions': [(1, 2), 300]}}, \
+         {{'labels_or_regions': 2}}])"
+    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), wanted);
+
+    steps.connectivity = Connectivity::Face;
+    let other = folder.path().join("other.pkl");
+    let outcome = steps.save_pickle(&other).unwrap();
+    assert_eq!(outcome, PickleOutcome::OtherNeighbourhood);
+    assert!(!other.exists());
 }

@@ -236,3 +236,19 @@ fn documents_and_folders_that_make_no_sense_are_refused() {
     assert!(error.contains("case `x`"), "{error}");
     assert!(empty.path().join("out/0.nii").is_file());
 }
+
+#[test]
+fn a_pickle_stands_for_the_document_beside_it() {
+    let Some(root) = fixtures("a_pickle_stands_for_the_document_beside_it", "evaluate") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pickle = folder.path().join("postprocessing.pkl");
+    fs::write(&pickle, b"\x80\x04]\x94.").unwrap();
+    let error = Postprocessing::load(&pickle).unwrap_err().to_string();
+    assert!(error.contains("postprocessing.json"), "{error}");
+    let document = root.join("postprocessing_predictions.json");
+    fs::copy(&document, pickle.with_extension("json")).unwrap();
+    let found = Postprocessing::load(&pickle).unwrap();
+    assert_eq!(found, Postprocessing::load(&document).unwrap());
+}
