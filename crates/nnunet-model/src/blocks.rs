@@ -33,6 +33,9 @@ pub enum Arithmetic {
     /// bfloat16: the range of `f32` with eight bits of precision, so that no loss needs scaling.
     /// Faster only on processors and cards that have instructions for it.
     Bfloat16,
+    /// `f16`: more precision than [`Self::Bfloat16`] and less range (up to 65504), so that a
+    /// training has to scale its loss. For GPUs; processors compute it slowly.
+    Half,
 }
 
 impl Arithmetic {
@@ -41,6 +44,7 @@ impl Arithmetic {
         Ok(match self {
             Self::Single => tensor.shallow_clone(),
             Self::Bfloat16 => tensor.f_to_kind(Kind::BFloat16)?,
+            Self::Half => tensor.f_to_kind(Kind::Half)?,
         })
     }
 }

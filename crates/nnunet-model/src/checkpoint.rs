@@ -23,10 +23,12 @@ use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-pub use crate::metadata::{CheckpointMetadata, EpochRecord, FORMAT_VERSION, TrainingLog};
+pub use crate::metadata::{
+    CheckpointMetadata, EpochRecord, FORMAT_VERSION, LossScaleState, TrainingLog,
+};
 use crate::python::PythonCheckpoint;
 use crate::weights::{self, LoadReport, OPTIMIZER_PREFIX, Strictness};
-use crate::{ModelError, UNet};
+use crate::{ModelError, NetworkSpec, UNet};
 
 const METADATA_KEY: &str = "checkpoint";
 /// The momentum of a parameter is called this and its name among the optimiser's tensors.
@@ -77,7 +79,8 @@ impl CheckpointKind {
     /// [`ModelError::NoCheckpoint`] if there is none of them.
     pub fn find(fold_folder: &Path, wanted: &[Self]) -> Result<(Self, PathBuf), ModelError> {
         let kind = wanted.iter().find(|kind| kind.path(fold_folder).is_file());
-        let kind = kind.ok_or_else(|| Self::nothing(fold_folder, wanted))?;
+        let paths = wanted.iter().map(|kind| kind.path(fold_folder));
+        let kind = kind.ok_or_else(|| Self::nothing(fold_folder, paths))?;
         Ok((*kind, kind.path(fold_folder)))
     }
 
@@ -95,21 +98,38 @@ impl CheckpointKind {
                 ]
             })
             .find(|(_, path)| path.is_file())
-            .ok_or_else(|| Self::nothing(fold_folder, wanted))
+            .ok_or_else(|| {
+                let paths = |kind: &Self| [kind.path(fold_folder), kind.python_path(fold_folder)];
+                Self::nothing(fold_folder, wanted.iter().flat_map(paths))
+            })
     }
 
-    fn nothing(fold_folder: &Path, wanted: &[Self]) -> ModelError {
-        let here = |kind: &&Self| kind.path(fold_folder).is_file();
-        let names = |kinds: Vec<&Self>| {
-            let names: Vec<_> = (kinds.iter())
-                .map(|kind| format!("`checkpoint_{kind}.safetensors`"))
-                .collect();
-            names.join(" or ")
+    /// The checkpoint that a training goes on from: of those of this project the first of
+    /// [`Self::RESUME_ORDER`]; where it has none, the same of those of the Python program.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_to_resume(fold_folder: &Path) -> Result<(Self, PathBuf), ModelError> {
+        let wanted = Self::RESUME_ORDER;
+        match Self::find(fold_folder, &wanted) {
+            Ok(found) => Ok(found),
+            Err(_) => Self::find_any(fold_folder, &wanted),
+        }
+    }
+
+    /// The error that none of the files `wanted` is in the folder.
+    fn nothing(fold_folder: &Path, wanted: impl Iterator<Item = PathBuf>) -> ModelError {
+        let names = |paths: &mut dyn Iterator<Item = PathBuf>| {
+            let name = |path: PathBuf| Some(format!("`{}`", path.file_name()?.to_str()?));
+            paths.filter_map(name).collect::<Vec<_>>().join(" or ")
         };
-        let found = names(Self::RESUME_ORDER.iter().filter(here).collect());
+        let paths = |kind: Self| [kind.path(fold_folder), kind.python_path(fold_folder)];
+        let known = Self::RESUME_ORDER.into_iter().flat_map(paths);
+        let found = names(&mut known.filter(|path| path.is_file()));
+        let mut wanted = wanted;
         ModelError::NoCheckpoint {
             folder: fold_folder.to_path_buf(),
-            wanted: names(wanted.iter().collect()),
+            wanted: names(&mut wanted),
             found: if found.is_empty() {
                 "no checkpoint at all".to_owned()
             } else {
@@ -297,15 +317,34 @@ impl Checkpoint {
     /// [`ModelError::File`] for a tensor of a type that no optimiser saves, and as
     /// [`PythonCheckpoint::momentum`].
     pub fn optimizer(&self) -> Result<HashMap<String, Tensor>, ModelError> {
-        let bytes = match &self.contents {
-            Contents::Own(bytes) => bytes,
+        match &self.contents {
+            Contents::Own(bytes) => self.own_optimizer(bytes),
             Contents::Python(checkpoint) => {
                 let spec = checkpoint.metadata().network_spec(&self.path)?;
-                let momenta = checkpoint.momentum(&spec)?.unwrap_or_default().into_iter();
-                let named = momenta.map(|(name, t)| (format!("{MOMENTUM_PREFIX}{name}"), t));
-                return Ok(named.collect());
+                momenta(checkpoint, &spec)
             }
-        };
+        }
+    }
+
+    /// As [`Self::optimizer`], of a training of a network of this `spec`: a checkpoint of the
+    /// Python program need not hold the plans then.
+    ///
+    /// # Errors
+    /// As [`Self::optimizer`].
+    pub fn optimizer_of(&self, spec: &NetworkSpec) -> Result<HashMap<String, Tensor>, ModelError> {
+        match &self.contents {
+            Contents::Own(bytes) => self.own_optimizer(bytes),
+            Contents::Python(checkpoint) => momenta(checkpoint, spec),
+        }
+    }
+
+    /// Whether the Python program wrote it, which knows other settings than this one.
+    #[must_use]
+    pub const fn is_of_python(&self) -> bool {
+        matches!(self.contents, Contents::Python(_))
+    }
+
+    fn own_optimizer(&self, bytes: &[u8]) -> Result<HashMap<String, Tensor>, ModelError> {
         let file = weights::parse(&self.path, bytes)?;
         (file.iter())
             .filter_map(|(name, view)| Some((name.strip_prefix(OPTIMIZER_PREFIX)?, view)))
@@ -319,4 +358,14 @@ impl Checkpoint {
             })
             .collect()
     }
+}
+
+/// The momenta of a checkpoint of the Python program, as an optimiser here names them.
+fn momenta(
+    checkpoint: &PythonCheckpoint,
+    spec: &NetworkSpec,
+) -> Result<HashMap<String, Tensor>, ModelError> {
+    let momenta = checkpoint.momentum(spec)?.unwrap_or_default().into_iter();
+    let named = momenta.map(|(name, tensor)| (format!("{MOMENTUM_PREFIX}{name}"), tensor));
+    Ok(named.collect())
 }

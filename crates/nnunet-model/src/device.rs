@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use tch::{Cuda, Device};
 
-use crate::{CudaLibrary, ModelError};
+use crate::{Arithmetic, CudaLibrary, ModelError};
 
 /// A device as a user names it: `cpu`, `cuda` or `cuda:1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,6 +41,18 @@ impl DeviceChoice {
                 n => format!("this machine has {n} GPU(s), numbered from 0"),
             },
         })
+    }
+}
+
+impl DeviceChoice {
+    /// The numbers that the Python program trains in on such a device: `f16` on a GPU, where it is
+    /// several times as fast, and `f32` on the processor.
+    #[must_use]
+    pub const fn usual_arithmetic(self) -> Arithmetic {
+        match self {
+            Self::Cpu => Arithmetic::Single,
+            Self::Cuda(_) => Arithmetic::Half,
+        }
     }
 }
 

@@ -35,6 +35,32 @@ pub struct EpochRecord {
     pub finished: f64,
 }
 
+/// Where the loss scaling of a training in half precision is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossScaleState {
+    /// What the loss is multiplied by.
+    pub scale: f64,
+    /// Steps since the scale last changed.
+    pub steps: u32,
+}
+
+impl LossScaleState {
+    const KEY: &str = "loss_scale";
+
+    /// Adds it to the metadata of a checkpoint.
+    pub fn store(self, metadata: &mut CheckpointMetadata) {
+        if let Ok(value) = serde_json::to_value(self) {
+            metadata.extra.insert(Self::KEY.to_owned(), value);
+        }
+    }
+
+    /// The state of a checkpoint, if it has one.
+    #[must_use]
+    pub fn read(metadata: &CheckpointMetadata) -> Option<Self> {
+        (metadata.extra.get(Self::KEY)).and_then(|value| Self::deserialize(value).ok())
+    }
+}
+
 /// All finished epochs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

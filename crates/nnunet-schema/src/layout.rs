@@ -185,6 +185,13 @@ pub fn fold(model: &Path, fold: Fold) -> PathBuf {
     model.join(format!("fold_{fold}"))
 }
 
+/// `predicted_next_stage/{configuration}` in the model folder of a cascade's first stage: what its
+/// folds predicted for the training of `configuration`.
+#[must_use]
+pub fn predicted_next_stage(model: &Path, configuration: &str) -> PathBuf {
+    model.join("predicted_next_stage").join(configuration)
+}
+
 /// `summary.json` in a folder of predictions.
 #[must_use]
 pub fn summary(predictions: &Path) -> PathBuf {

@@ -7,6 +7,7 @@ use nnunet_schema::Fold;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::TrainError;
+use crate::scaling::{INITIAL_SCALE, LossScaling};
 
 /// What is minimised: the method's loss, and those that the paper compares it with (Figure 6) or
 /// that are in use beside it. Of regions, cross-entropy is that of each region for itself.
@@ -61,6 +62,8 @@ pub enum OptimizerKind {
 /// | `optimizer` | `sgd` | |
 /// | `momentum` | 0.99 | 0 ≤ m < 1; of SGD |
 /// | `arithmetic` | `single` | |
+/// | `loss_scaling` | `where-needed` | |
+/// | `initial_loss_scale` | 65536 | > 0 |
 /// | `weight_decay` | 3e-5 | ≥ 0 |
 /// | `gradient_clip` | 12 | > 0 |
 /// | `checkpoint_every` | 5 | ≥ 1 |
@@ -87,6 +90,10 @@ pub struct TrainingConfig {
     pub momentum: f64,
     /// The numbers that the network computes in.
     pub arithmetic: Arithmetic,
+    /// Whether the loss is scaled before its gradient is computed.
+    pub loss_scaling: LossScaling,
+    /// What it is multiplied by at first, where it is.
+    pub initial_loss_scale: f64,
     /// L2 penalty on all parameters, as an addition to the gradient.
     pub weight_decay: f64,
     /// Gradients whose global L2 norm is above this are scaled down to it (nnU-Net v2; the
@@ -114,6 +121,8 @@ impl Default for TrainingConfig {
             optimizer: OptimizerKind::default(),
             momentum: 0.99,
             arithmetic: Arithmetic::default(),
+            loss_scaling: LossScaling::default(),
+            initial_loss_scale: INITIAL_SCALE,
             weight_decay: 3e-5,
             gradient_clip: 12.0,
             checkpoint_every: 5,
@@ -158,6 +167,7 @@ impl TrainingConfig {
         let positive = [
             ("initial_learning_rate", self.initial_learning_rate),
             ("gradient_clip", self.gradient_clip),
+            ("initial_loss_scale", self.initial_loss_scale),
         ];
         for (field, value) in positive {
             require(value.is_finite() && value > 0.0, field, value, "above 0")?;

@@ -11,6 +11,7 @@ use nnunet_schema::{Progress, Task};
 use serde::Serialize;
 
 use crate::batch::LoaderStatistics;
+use crate::scaling::Update;
 
 /// One finished training iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct IterationEvent {
     pub loss: f64,
     /// L2 norm of the gradient before clipping.
     pub gradient_norm: f64,
+    /// Whether the weights were updated; always, unless the loss is scaled.
+    pub update: Update,
     /// How long the batch was waited for; part of [`Self::took`].
     pub waited: Duration,
     /// How long the iteration took in all.

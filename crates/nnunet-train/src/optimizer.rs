@@ -145,7 +145,18 @@ impl Optimizer {
     /// # Errors
     /// [`TrainError::Torch`] if memory does not suffice.
     pub fn backward(&mut self, loss: &Tensor) -> Result<Backward, TrainError> {
-        let found = Tensor::f_run_backward(&[loss], &self.parameters, false, false)?;
+        self.backward_scaled(loss, 1.0)
+    }
+
+    /// As [`Self::backward`], by way of the gradient of `scale` times the loss: gradients that are
+    /// too small for the numbers of the network survive. If they become too large for them, the
+    /// norm is infinite or NaN, and no step may be made.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    pub fn backward_scaled(&mut self, loss: &Tensor, scale: f64) -> Result<Backward, TrainError> {
+        let scaled = loss.f_mul_scalar(scale)?;
+        let found = Tensor::f_run_backward(&[scaled], &self.parameters, false, false)?;
         let _guard = tch::no_grad_guard();
         self.reached.clear();
         for (i, (gradient, own)) in found.iter().zip(&mut self.gradients).enumerate() {
@@ -163,6 +174,9 @@ impl Optimizer {
             }
         }
         drop(found);
+        if scale != 1.0 {
+            let _ = self.flat_gradient.f_mul_scalar_(1.0 / scale)?;
+        }
         let norm = self.flat_gradient.f_norm()?;
         // One transfer for both.
         let both = Tensor::f_stack(&[loss.f_detach()?.f_to_kind(Kind::Float)?, norm], 0)?;

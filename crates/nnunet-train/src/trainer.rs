@@ -12,12 +12,14 @@ use nnunet_model::{
 };
 use nnunet_schema::{Configuration, LabelScheme};
 
+use self::checkpoints::Earlier;
 use crate::batch::{Batch, BatchAddress, BatchSource};
 use crate::journal::Journal;
 use crate::loss::{DicePooling, SegmentationLoss};
 use crate::observer::{EpochTiming, IterationEvent, SampleTiming, TrainObserver};
 use crate::online::{self, OnlineDice};
 use crate::optimizer::Optimizer;
+use crate::scaling::{LossScale, Update};
 use crate::schedule;
 use crate::state::{Outcome, Position, UnfinishedEpoch};
 use crate::tensors::BatchReader;
@@ -54,10 +56,13 @@ pub struct Trainer {
     loss: SegmentationLoss,
     reader: BatchReader,
     optimizer: Optimizer,
+    /// What the loss is multiplied by, if it is.
+    scale: Option<LossScale>,
     epoch: usize,
     unfinished: UnfinishedEpoch,
     best_ema: Option<f64>,
     log: TrainingLog,
+    earlier: Earlier,
     /// Of the epoch under way.
     timing: EpochTiming,
 }
@@ -72,7 +77,7 @@ struct Validation {
 
 impl Trainer {
     /// Begins a training from fresh weights. Checkpoints of an earlier training in the folder
-    /// are replaced as the new one writes its own.
+    /// stay until the new one writes its first; those of the Python program stay for good.
     ///
     /// # Errors
     /// [`TrainError::Model`] if the network cannot be built.
@@ -92,6 +97,7 @@ impl Trainer {
         Ok(Self {
             reader: BatchReader::new(network.spec(), &setup.labels, targets, setup.device),
             optimizer: Optimizer::new(network.parameters(), &config)?,
+            scale: LossScale::of(&config),
             network,
             loss,
             setup,
@@ -100,6 +106,7 @@ impl Trainer {
             unfinished: UnfinishedEpoch::default(),
             best_ema: None,
             log: TrainingLog::default(),
+            earlier: Earlier::Replaced,
             timing: EpochTiming::default(),
         })
     }
@@ -154,7 +161,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::NotFinite`] if loss or gradient is NaN or infinite, before it touches the
-    /// weights; [`TrainError::Batch`] for a batch that does not fit; others if a batch cannot
+    /// weights (of a scaled loss the gradient may be, until no smaller scale helps); [`TrainError::Batch`] for a batch that does not fit; others if a batch cannot
     /// be loaded or a checkpoint not written.
     pub fn run(
         &mut self,
@@ -243,17 +250,27 @@ impl Trainer {
             .forward_outputs(&input, self.loss.weighted_outputs())?;
         let loss = self.loss.total(&outputs, &labels)?;
         drop((outputs, input, labels));
-        let found = self.optimizer.backward(&loss)?;
-        for (what, value) in [("loss", found.loss), ("gradient", found.gradient_norm)] {
-            self.require_finite(what, value, iteration, &batch)?;
+        let factor = self.scale.map_or(1.0, |scale| scale.factor());
+        let found = self.optimizer.backward_scaled(&loss, factor)?;
+        self.require_finite("loss", found.loss, iteration, &batch)?;
+        let may_overflow = self.scale.is_some_and(|scale| !scale.is_exhausted());
+        if !may_overflow {
+            self.require_finite("gradient", found.gradient_norm, iteration, &batch)?;
         }
-        self.optimizer.step(learning_rate, found.gradient_norm)?;
+        let update = match &mut self.scale {
+            Some(scale) => scale.update(found.gradient_norm),
+            None => Update::Applied,
+        };
+        if update == Update::Applied {
+            self.optimizer.step(learning_rate, found.gradient_norm)?;
+        }
         source.recycle(batch);
         Ok(IterationEvent {
             epoch: self.epoch,
             iteration,
             loss: found.loss,
             gradient_norm: found.gradient_norm,
+            update,
             waited,
             took: asked.elapsed(),
         })

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::log::PythonLog;
 use super::object::{Id, Objects};
 use super::value::{self, Converter};
-use crate::metadata::{CheckpointMetadata, FORMAT_VERSION};
+use crate::metadata::{CheckpointMetadata, FORMAT_VERSION, LossScaleState};
 use crate::{ModelError, NetworkSpec};
 
 /// Settings of an optimiser that the Python program's default trainer has.
@@ -114,13 +114,13 @@ impl PythonMetadata {
         NetworkSpec::of_model(&plans, &configuration, &dataset)
     }
 
-    /// The same for a checkpoint of this project; `path` names the file in errors. The settings
-    /// of the training are not known then.
+    /// The same for a checkpoint of this project; `path` names the file in errors. Of the settings
+    /// of the training the fold and those of the optimiser are known.
     ///
     /// # Errors
     /// [`ModelError::File`] if the name of the trainer, the configuration or the fold is missing.
     pub fn to_checkpoint(&self, path: &Path) -> Result<CheckpointMetadata, ModelError> {
-        Ok(CheckpointMetadata {
+        let mut checkpoint = CheckpointMetadata {
             format_version: FORMAT_VERSION,
             trainer_name: required(path, "trainer_name", &self.trainer_name)?,
             configuration: required(
@@ -134,8 +134,41 @@ impl PythonMetadata {
                 .unwrap_or_default(),
             best_ema: self.best_ema,
             log: self.logging.to_log(self.current_epoch),
-            training: Value::Null,
+            training: self.known_settings(),
             extra: Map::new(),
+        };
+        if let Some(state) = self.loss_scale() {
+            state.store(&mut checkpoint);
+        }
+        Ok(checkpoint)
+    }
+
+    /// The settings of the training that the checkpoint tells, by the names that they have here.
+    fn known_settings(&self) -> Value {
+        let names = [
+            ("initial_learning_rate", "initial_lr"),
+            ("momentum", "momentum"),
+            ("weight_decay", "weight_decay"),
+        ];
+        let mut settings = Map::new();
+        for (own, theirs) in names {
+            if let Some(number) = self.param_group.get(theirs).and_then(Value::as_f64) {
+                settings.insert(own.to_owned(), json!(number));
+            }
+        }
+        if let Some(fold) = &self.init_args.fold {
+            settings.insert("fold".to_owned(), json!(fold));
+        }
+        Value::Object(settings)
+    }
+
+    /// The state of the loss scaling, if it is one as `torch.amp.GradScaler` saves it.
+    fn loss_scale(&self) -> Option<LossScaleState> {
+        let scale = self.grad_scaler_state.get("scale")?.as_f64()?;
+        let steps = self.grad_scaler_state.get("_growth_tracker")?.as_u64()?;
+        Some(LossScaleState {
+            scale,
+            steps: u32::try_from(steps).ok()?,
         })
     }
 
@@ -173,7 +206,14 @@ impl PythonMetadata {
                 metadata.inference_allowed_mirroring_axes.clone(),
             ),
             logging: PythonLog::of_log(&metadata.log),
-            grad_scaler_state: Value::Null,
+            grad_scaler_state: match LossScaleState::read(metadata) {
+                None => Value::Null,
+                // With the constants of the Python program, which are ours too.
+                Some(LossScaleState { scale, steps }) => json!({
+                    "scale": scale, "growth_factor": 2.0, "backoff_factor": 0.5,
+                    "growth_interval": 2000, "_growth_tracker": steps,
+                }),
+            },
             param_group: match group {
                 Value::Object(map) => map,
                 _ => Map::new(),

@@ -85,7 +85,18 @@ fn a_checkpoint_holds_weights_optimiser_and_metadata() {
         error.to_string().contains("it has: `checkpoint_latest"),
         "{error}"
     );
+    assert!(!error.to_string().contains(".pth"), "{error}");
+    let error = CheckpointKind::find_any(dir.path(), &[CheckpointKind::Final]).unwrap_err();
+    let both = "has no `checkpoint_final.safetensors` or `checkpoint_final.pth`";
+    assert!(error.to_string().contains(both), "{error}");
+    // A checkpoint of this project goes before those of the Python program.
+    let python = CheckpointKind::Final.python_path(dir.path());
+    fs::write(&python, b"").unwrap();
+    let to_resume = || CheckpointKind::find_to_resume(dir.path()).unwrap().1;
+    assert_eq!(to_resume(), path);
     Checkpoint::remove(dir.path(), CheckpointKind::Latest).unwrap();
+    assert_eq!(to_resume(), python);
+    fs::remove_file(&python).unwrap();
     Checkpoint::remove(dir.path(), CheckpointKind::Latest).unwrap();
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -44,7 +44,14 @@ fn outputs_equal_those_of_the_python_modules() {
 }
 
 #[test]
-fn bfloat16_is_as_close_as_its_eight_bits_allow() {
+fn short_numbers_are_as_close_as_their_bits_allow() {
+    for (arithmetic, share) in [(Arithmetic::Bfloat16, 0.05), (Arithmetic::Half, 0.006)] {
+        close_to_single(arithmetic, share);
+    }
+}
+
+/// Outputs differ from those in single precision by less than this share of their range.
+fn close_to_single(arithmetic: Arithmetic, share: f64) {
     let mut network = small_network();
     let shape: Vec<i64> = [1_usize, network.spec().channels()]
         .into_iter()
@@ -54,14 +61,14 @@ fn bfloat16_is_as_close_as_its_eight_bits_allow() {
     let x = Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu));
     let x = x.sin().view(shape.as_slice());
     let single = network.forward(&x).unwrap();
-    network.set_arithmetic(Arithmetic::Bfloat16);
+    network.set_arithmetic(arithmetic);
     for output in [network.forward(&x).unwrap(), network.infer(&x).unwrap()] {
         assert_eq!(output.kind(), Kind::Float);
         let range = f64::try_from(single.max() - single.min()).unwrap();
         let difference = largest_difference(&output, &single);
         assert!(
-            difference > 0.0 && difference < 0.05 * range,
-            "{difference} of {range}"
+            difference > 0.0 && difference < share * range,
+            "{arithmetic:?}: {difference} of {range}"
         );
     }
     // The gradients are those of the weights: single.

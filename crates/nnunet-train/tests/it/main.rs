@@ -6,5 +6,7 @@ mod common;
 mod golden;
 mod losses;
 mod optimizers;
+mod python_checkpoints;
 mod resuming;
+mod scaling;
 mod training;

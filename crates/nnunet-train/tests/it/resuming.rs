@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nnunet_model::{CheckpointKind, Tensor};
 use nnunet_train::observer::IterationEvent;
 use nnunet_train::{
-    OptimizerKind, Outcome, Position, Silent, TrainError, TrainObserver, Trainer, TrainingConfig,
+    LossScaling, OptimizerKind, Outcome, Position, Silent, TrainError, TrainObserver, Trainer,
+    TrainingConfig,
 };
 
 use crate::common::{Balls, config, setup};
@@ -64,21 +65,30 @@ fn end_of(trainer: &Trainer, folder: &std::path::Path) -> (Tensor, Vec<u8>, Vec<
 #[test]
 fn a_stopped_and_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
     // In the middle of an epoch; before its validation; in the middle, twice.
-    interrupted_and_not(OptimizerKind::Sgd, &[vec![8], vec![6], vec![2, 9]]);
+    interrupted_and_not(|_| {}, &[vec![8], vec![6], vec![2, 9]]);
 }
 
 #[test]
 fn adam_resumes_as_exactly() {
-    interrupted_and_not(OptimizerKind::Adam, &[vec![8]]);
+    let adam = |config: &mut TrainingConfig| config.optimizer = OptimizerKind::Adam;
+    interrupted_and_not(adam, &[vec![8]]);
 }
 
-fn interrupted_and_not(optimizer: OptimizerKind, all_stops: &[Vec<usize>]) {
+#[test]
+fn a_scaled_loss_goes_on_with_its_scale() {
+    // The first steps overflow, and so would the first after the interruption with this scale.
+    let scaled = |config: &mut TrainingConfig| {
+        config.loss_scaling = LossScaling::Always;
+        config.initial_loss_scale = 2.0_f64.powi(130);
+    };
+    interrupted_and_not(scaled, &[vec![8], vec![2, 9]]);
+}
+
+fn interrupted_and_not(change: impl Fn(&mut TrainingConfig), all_stops: &[Vec<usize>]) {
     tch::set_num_threads(1);
     let config = |epochs| {
-        let changed = TrainingConfig {
-            optimizer,
-            ..(*config(epochs)).clone()
-        };
+        let mut changed = (*config(epochs)).clone();
+        change(&mut changed);
         changed.check().unwrap()
     };
     let dir = tempfile::tempdir().unwrap();
@@ -195,4 +205,21 @@ fn a_checkpoint_of_another_training_is_refused() {
     let mut elsewhere = setup(3, dir.path());
     elsewhere.configuration_name = "3d_lowres".into();
     assert!(Trainer::resume(elsewhere, config(2)).is_err());
+}
+
+#[test]
+fn checkpoints_of_an_earlier_training_do_not_pass_for_those_of_a_new_one() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let mut earlier = Trainer::new(setup(3, dir.path()), config(2)).unwrap();
+    run(&mut earlier, None);
+    let mut anew = Trainer::new(setup(3, dir.path()), config(2)).unwrap();
+    assert!(CheckpointKind::Final.path(dir.path()).is_file());
+    assert_eq!(run(&mut anew, Some(3)), Outcome::Stopped);
+    let resumed = Trainer::resume(setup(3, dir.path()), config(2)).unwrap();
+    let expected = Position {
+        epoch: 0,
+        iteration: 3,
+    };
+    assert_eq!(resumed.position(), expected);
 }
