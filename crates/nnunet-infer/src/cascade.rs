@@ -8,6 +8,7 @@
 use ndarray::{Array4, ArrayView3, Zip};
 use nnunet_image::{Image, LabelMap};
 use nnunet_preprocess::{CasePipeline, PreprocessedCase};
+use nnunet_schema::Shape;
 
 use crate::{InferError, Recipe};
 
@@ -34,6 +35,46 @@ pub(crate) fn prepare(
         prepared.data = with_channels(prepared.data, prepared.labels.view(), labels);
     }
     Ok(prepared)
+}
+
+impl Recipe {
+    /// A preprocessed case with the channels of the previous stage behind those of the image:
+    /// what the second stage of a cascade predicts. `previous` are the labels `(z, y, x)` that the
+    /// first stage gave the case, on its preprocessed grid.
+    ///
+    /// # Errors
+    /// [`InferError::NoCascade`] if the configuration has no previous stage,
+    /// [`InferError::Channels`] if the case has other channels than the images of the model, and
+    /// [`InferError::PreviousShape`] if `previous` lies on another grid.
+    pub fn with_previous_stage(
+        &self,
+        case: &str,
+        prepared: PreprocessedCase,
+        previous: ArrayView3<'_, i16>,
+    ) -> Result<PreprocessedCase, InferError> {
+        check(self, true)?;
+        let (channels, ..) = prepared.data.dim();
+        if channels != self.channels() {
+            return Err(InferError::Channels {
+                case: case.to_owned(),
+                found: channels,
+                expected: self.channels(),
+            });
+        }
+        let found: [usize; 3] = previous.dim().into();
+        let expected = prepared.shape();
+        if Shape::new(found) != expected {
+            return Err(InferError::PreviousShape {
+                case: case.to_owned(),
+                found: found.into(),
+                expected,
+            });
+        }
+        Ok(PreprocessedCase {
+            data: with_channels(prepared.data, previous, self.previous_labels()),
+            ..prepared
+        })
+    }
 }
 
 /// Refuses a previous stage that is missing, or one too many.

@@ -84,6 +84,67 @@ pub fn ensemble_folders(
     Ok(report)
 }
 
+/// The label map of the mean of the saved probabilities of one case, each in the folder at its
+/// place among `folders`; on the grid of `like`.
+///
+/// The probabilities are read side by side in blocks, as [`ensemble_folders`] does it.
+///
+/// # Errors
+/// [`InferError::Probabilities`] if probabilities are missing or damaged, [`InferError::Ensemble`]
+/// if there are no folders or the probabilities have another shape than `dataset` and `like` say.
+pub fn ensemble_case(
+    folders: &[PathBuf],
+    case: &str,
+    dataset: &DatasetDescription,
+    like: LabelMap,
+) -> Result<LabelMap, InferError> {
+    if folders.is_empty() {
+        return Err(InferError::Ensemble {
+            problem: format!("case `{case}`: no folder is given, expected at least one"),
+        });
+    }
+    let decision = Decision::new(&dataset.label_scheme()?, Averaging::Probabilities)?;
+    let job = Job {
+        folders,
+        case,
+        decision: &decision,
+        npz: None,
+    };
+    job.run(like)
+}
+
+/// Whether a folder has saved probabilities of a case that [`ensemble_case`] can read.
+#[must_use]
+pub fn has_probabilities(folder: &Path, case: &str) -> bool {
+    folder.join(format!("{case}.zarr")).is_dir() || folder.join(format!("{case}.npz")).is_file()
+}
+
+/// Removes the saved probabilities of a case from a folder, if there are any: those of another
+/// network than the one whose label map is there.
+///
+/// # Errors
+/// [`InferError::Schema`] if they cannot be removed.
+pub fn remove_probabilities(folder: &Path, case: &str) -> Result<(), InferError> {
+    let chunked = folder.join(format!("{case}.zarr"));
+    let whole = folder.join(format!("{case}.npz"));
+    for (path, removed) in [
+        (&chunked, fs::remove_dir_all(&chunked)),
+        (&whole, fs::remove_file(&whole)),
+    ] {
+        match removed {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(InferError::Schema(SchemaError::Io {
+                    action: "remove",
+                    path: path.clone(),
+                    source,
+                }));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The cases with probabilities, which must be the same in all folders.
 fn common_cases(folders: &[PathBuf]) -> Result<Vec<String>, InferError> {
     let mut common: Option<(&Path, Vec<String>)> = None;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use nnunet_image::ImageError;
 use nnunet_model::ModelError;
 use nnunet_preprocess::PreprocessError;
-use nnunet_schema::SchemaError;
+use nnunet_schema::{SchemaError, Shape};
 
 /// What can go wrong between a trained model and a label map.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,19 @@ pub enum InferError {
     NoCascade {
         /// The configuration.
         configuration: String,
+    },
+    /// Labels of a previous stage that lie on another grid than the case.
+    #[error(
+        "case `{case}`: the previous stage's labels have {found} voxels, expected {expected}: \
+         predict it with the previous stage again"
+    )]
+    PreviousShape {
+        /// The case.
+        case: String,
+        /// Voxels of the labels.
+        found: Shape,
+        /// Voxels of the case.
+        expected: Shape,
     },
     /// Network outputs that would have to be resampled in a way that is not built here.
     #[error("configuration `{configuration}`: `{key}` {problem}")]

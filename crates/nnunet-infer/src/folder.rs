@@ -11,10 +11,11 @@ use nnunet_model::Device;
 use nnunet_preprocess::PreprocessedCase;
 use nnunet_schema::{Progress, Task, atomic, layout};
 
+use crate::predict::{Predicted, Wanted};
 use crate::report::{CaseOutcome, CaseRecord, StageSeconds};
 use crate::{
     ExistingOutputs, FolderRequest, InferError, Predictor, ProbabilityPrecision, ProbabilityStore,
-    ProbabilityWriter, RunReport, SaveProbabilities, cascade,
+    ProbabilityWriter, RunReport, SaveProbabilities, cascade, leftovers,
 };
 
 /// What became of the cases of a folder.
@@ -48,7 +49,7 @@ struct Job {
 }
 
 type Prepared = (Job, Result<PreprocessedCase, InferError>);
-type Predicted = (Job, Result<(LabelMap, Option<PathBuf>), InferError>);
+type Answered = (Job, Result<(LabelMap, Option<PathBuf>), InferError>);
 
 /// What all threads of a run look at.
 #[derive(Clone, Copy)]
@@ -81,7 +82,8 @@ impl Predictor {
     /// While the network works on a case, the next one is read and preprocessed and the last one
     /// written, by two threads of their own; one case waits at most. A case that fails is
     /// reported and does not stop the others. The label map of a case is the last of its files to
-    /// be written, and is there in full or not at all. Don't call this from within a task of the
+    /// be written, and is there in full or not at all; what an interrupted run left of these cases
+    /// under temporary names goes when cases that are done are kept. Don't call this from within a task of the
     /// global rayon pool, which the preprocessing needs.
     ///
     /// # Errors
@@ -123,6 +125,9 @@ impl Predictor {
         });
         let keep = self.options().existing == ExistingOutputs::Keep;
         let (kept, jobs): (Vec<Job>, Vec<Job>) = jobs.partition(|job| keep && job.target.is_file());
+        if keep {
+            leftovers::remove(output, ending, jobs.iter().map(|job| job.case.id.as_str()))?;
+        }
         let task = progress.start(&format!("predict {}", self.recipe().name()), jobs.len());
         let mut books = Books {
             report: PredictReport::default(),
@@ -195,8 +200,11 @@ impl Predictor {
         });
         let mut writer = (chunked.as_ref())
             .map(|(target, precision)| ProbabilityWriter::new(target, *precision));
-        let sink = writer.as_mut().map(|writer| writer as _);
-        let (labels, times) = self.run(&job.case.id, case, sink)?;
+        let wanted = Wanted {
+            probabilities: writer.as_mut().map(|writer| writer as _),
+            ..Wanted::default()
+        };
+        let Predicted { labels, times, .. } = self.run(&job.case.id, case, wanted)?;
         job.record.seconds.network = times.network.as_secs_f64();
         job.record.seconds.export = times.export.as_secs_f64();
         Ok((labels, chunked.take().map(|(target, _)| target)))
@@ -255,7 +263,7 @@ struct Books {
 
 impl Books {
     /// Writes label maps as they come and keeps the books.
-    fn write(&mut self, predicted: &Receiver<Predicted>, run: Run<'_>, saved: SaveProbabilities) {
+    fn write(&mut self, predicted: &Receiver<Answered>, run: Run<'_>, saved: SaveProbabilities) {
         for (job, result) in predicted {
             let Job {
                 case,

@@ -29,9 +29,11 @@ mod export;
 mod folder;
 mod folds;
 pub mod importance;
+mod leftovers;
 mod memory;
 mod mirror;
 mod network;
+mod next_stage;
 pub mod options;
 mod predict;
 mod predictor;
@@ -45,7 +47,9 @@ pub mod tiling;
 mod windows;
 
 pub use averaging::Averaging;
-pub use ensemble::{EnsembleOptions, ensemble_folders};
+pub use ensemble::{
+    EnsembleOptions, ensemble_case, ensemble_folders, has_probabilities, remove_probabilities,
+};
 pub use error::InferError;
 pub use folder::{CaseFailure, PredictReport, predict_cascade};
 pub use folds::trained_folds;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use nnunet_model::{CheckpointKind, DeviceChoice};
+use nnunet_model::{Arithmetic, CheckpointKind, DeviceChoice};
 
 /// How to predict. The default is what nnU-Net does.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,8 @@ pub struct PredictOptions {
     pub mirroring: Mirroring,
     /// How many windows go through the network at once.
     pub windows_per_batch: WindowBatch,
-    /// Number format of the network.
+    /// Number format of the networks that a [`Predictor`](crate::Predictor) loads. Networks in
+    /// memory have their own, of which only [`Precision::Mixed`] changes anything.
     pub precision: Precision,
     /// Which checkpoint of each fold is loaded.
     pub checkpoint: CheckpointKind,
@@ -69,7 +70,7 @@ pub enum WindowBatch {
     Windows(NonZeroUsize),
 }
 
-/// Number format of the network.
+/// Number format of the network. Outputs are added up in [`SumPrecision`] whatever it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Half precision where it is safe on a GPU, single precision on the processor.
@@ -77,6 +78,21 @@ pub enum Precision {
     Mixed,
     /// Single precision.
     Single,
+    /// bfloat16: faster on processors and cards that have instructions for it.
+    Bfloat16,
+    /// Half precision throughout; slow on processors.
+    Half,
+}
+
+impl Precision {
+    /// The numbers that networks are told to compute in; [`Self::Mixed`] is libtorch's affair.
+    pub(crate) const fn arithmetic(self) -> Arithmetic {
+        match self {
+            Self::Mixed | Self::Single => Arithmetic::Single,
+            Self::Bfloat16 => Arithmetic::Bfloat16,
+            Self::Half => Arithmetic::Half,
+        }
+    }
 }
 
 /// Number format that overlapping windows are added up in, in the memory of the processor.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ndarray::{ArrayView4, Axis};
+use ndarray::{Array3, ArrayView4, Axis};
 use nnunet_image::LabelMap;
 use nnunet_model::Device;
 use nnunet_preprocess::CaseProperties;
@@ -11,6 +11,7 @@ use nnunet_schema::Shape;
 use crate::accumulator::SliceSink;
 use crate::export::LabelExport;
 use crate::memory;
+use crate::next_stage::{Exports, NextGrid};
 use crate::probabilities::ProbabilityStream;
 use crate::sliding::SlidingWindow;
 use crate::{InferError, Network, ProbabilitySink, Recipe};
@@ -47,8 +48,26 @@ pub fn predict_with_networks(
     data: ArrayView4<'_, f32>,
     properties: &CaseProperties,
 ) -> Result<LabelMap, InferError> {
-    let (labels, _) = predict_case(networks, recipe, case, data, properties, None)?;
-    Ok(labels)
+    let wanted = Wanted::default();
+    let predicted = predict_case(networks, recipe, case, data, properties, wanted)?;
+    Ok(predicted.labels)
+}
+
+/// What is wanted of a prediction beside the label map.
+#[derive(Default)]
+pub(crate) struct Wanted<'a> {
+    /// Receives the probabilities of all classes.
+    pub(crate) probabilities: Option<&'a mut dyn ProbabilitySink>,
+    /// Shapes of other preprocessed grids of the case that labels are wanted on.
+    pub(crate) next_shapes: &'a [Shape],
+}
+
+/// What a prediction gives.
+pub(crate) struct Predicted {
+    pub(crate) labels: LabelMap,
+    /// Labels for each of [`Wanted::next_shapes`].
+    pub(crate) next_stages: Vec<Array3<i16>>,
+    pub(crate) times: CaseTimes,
 }
 
 /// How long the parts of a prediction took.
@@ -60,15 +79,15 @@ pub(crate) struct CaseTimes {
     pub(crate) export: Duration,
 }
 
-/// As [`predict_with_networks`], with the probabilities of all classes for `probabilities`.
+/// As [`predict_with_networks`], with what else is wanted.
 pub(crate) fn predict_case(
     networks: &[&dyn Network],
     recipe: &Recipe,
     case: &str,
     data: ArrayView4<'_, f32>,
     properties: &CaseProperties,
-    probabilities: Option<&mut dyn ProbabilitySink>,
-) -> Result<(LabelMap, CaseTimes), InferError> {
+    wanted: Wanted<'_>,
+) -> Result<Predicted, InferError> {
     let start = Instant::now();
     let (channels, z, y, x) = data.dim();
     if channels != recipe.input_channels() {
@@ -105,25 +124,32 @@ pub(crate) fn predict_case(
         precision: recipe.precision,
         sums: recipe.sums,
     };
+    let grids: Vec<NextGrid> = (wanted.next_shapes.iter())
+        .map(|shape| recipe.next_grid(properties, *shape))
+        .collect::<Result<_, _>>()?;
+    let on_grids = grids.iter().map(|grid| grid.export(recipe, case));
+    let probabilities = wanted.probabilities.map(|sink| sink as _);
     let mut export = Timed {
-        sink: exporter(
-            recipe,
-            case,
-            properties,
-            probabilities.map(|sink| sink as _),
-        )?,
+        sink: Exports::new(
+            exporter(recipe, case, properties, probabilities)?,
+            on_grids.collect(),
+        ),
         spent: Duration::ZERO,
     };
     window.run(data, &mut export)?;
     let Timed { sink, mut spent } = export;
     let last = Instant::now();
-    let labels = sink.finish()?;
+    let (labels, next_stages) = sink.finish()?;
     spent += last.elapsed();
     let times = CaseTimes {
         network: start.elapsed().saturating_sub(spent),
         export: spent,
     };
-    Ok((labels, times))
+    Ok(Predicted {
+        labels,
+        next_stages,
+        times,
+    })
 }
 
 impl Recipe {

@@ -8,7 +8,7 @@ use nnunet_schema::{DatasetDescription, Fold, Plans, layout};
 
 use crate::cascade;
 use crate::folds::no_folds;
-use crate::predict::{CaseTimes, predict_case};
+use crate::predict::{Predicted, Wanted, predict_case};
 use crate::probabilities::Collected;
 use crate::{InferError, Network, PredictOptions, ProbabilitySink, Recipe, trained_folds};
 
@@ -62,6 +62,7 @@ impl Predictor {
             let mut network = UNet::zeros(spec, device)?;
             checkpoint.load_into(&mut network)?;
             network.set_mode(Mode::Evaluation);
+            network.set_arithmetic(options.precision.arithmetic());
             Ok(network)
         };
         let mut networks = vec![network(&checkpoint)?];
@@ -180,7 +181,8 @@ impl Predictor {
     }
 
     /// Predicts a case that went through [`Self::pipeline`] (or the same plans' preprocessing in
-    /// training); the label map lies on the grid of the original image.
+    /// training); the label map lies on the grid of the original image. The second stage of a
+    /// cascade takes the case that [`Recipe::with_previous_stage`] gives.
     ///
     /// # Errors
     /// As [`predict_with_networks`](crate::predict_with_networks).
@@ -189,7 +191,7 @@ impl Predictor {
         case: &str,
         prepared: &PreprocessedCase,
     ) -> Result<LabelMap, InferError> {
-        Ok(self.run(case, prepared, None)?.0)
+        Ok(self.run(case, prepared, Wanted::default())?.labels)
     }
 
     /// As [`Self::predict_preprocessed`]; `probabilities` receives those of all classes.
@@ -202,28 +204,25 @@ impl Predictor {
         prepared: &PreprocessedCase,
         probabilities: &mut dyn ProbabilitySink,
     ) -> Result<LabelMap, InferError> {
-        Ok(self.run(case, prepared, Some(probabilities))?.0)
+        let wanted = Wanted {
+            probabilities: Some(probabilities),
+            ..Wanted::default()
+        };
+        Ok(self.run(case, prepared, wanted)?.labels)
     }
 
     pub(crate) fn run(
         &self,
         case: &str,
         prepared: &PreprocessedCase,
-        probabilities: Option<&mut dyn ProbabilitySink>,
-    ) -> Result<(LabelMap, CaseTimes), InferError> {
+        wanted: Wanted<'_>,
+    ) -> Result<Predicted, InferError> {
         let networks: Vec<&dyn Network> = (self.networks.iter())
             .map(|network| network as &dyn Network)
             .collect();
         let data = prepared.data.view();
         let properties = &prepared.properties;
-        predict_case(
-            &networks,
-            &self.recipe,
-            case,
-            data,
-            properties,
-            probabilities,
-        )
+        predict_case(&networks, &self.recipe, case, data, properties, wanted)
     }
 }
 

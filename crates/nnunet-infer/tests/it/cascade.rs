@@ -1,17 +1,17 @@
 //! The second stage of a cascade.
 
-use ndarray::{Array3, Array4, Axis, s};
+use ndarray::{Array3, s};
 use nnunet_image::{FormatRegistry, LabelMap};
 use nnunet_infer::{
     FolderRequest, InferError, PredictOptions, Predictor, Recipe, predict_cascade,
     predict_with_network,
 };
 use nnunet_model::Tensor;
-use nnunet_preprocess::CasePipeline;
-use nnunet_schema::{NoProgress, Plans};
+use nnunet_preprocess::{CasePipeline, PreprocessedCase};
+use nnunet_schema::{NoProgress, Plans, RuleSet, Shape};
 use serde_json::json;
 
-use crate::common::{Function, PlanOf, dataset, one_label, plans};
+use crate::common::{Function, PlanOf, dataset, noise, one_label, plain_properties, plans};
 use crate::models::{MODEL, image, model_folder, names, write_images, write_model};
 
 /// Plans whose configuration continues another.
@@ -54,18 +54,17 @@ fn the_second_stage_sees_the_labels_of_the_first_where_they_were() {
     let prepared = pipeline
         .run("a", image.clone(), Some(previous.clone()))
         .unwrap();
-    let shape = prepared.shape().voxels();
-    let mut data = Array4::zeros((2, shape[0], shape[1], shape[2]));
-    data.slice_mut(s![..1, .., .., ..]).assign(&prepared.data);
-    let onehot = prepared.labels.mapv(|label| f32::from(label.max(0)));
-    data.index_axis_mut(Axis(0), 1).assign(&onehot);
+    let labels = prepared.labels.clone();
+    let whole = recipe
+        .with_previous_stage("a", prepared, labels.view())
+        .unwrap();
+    assert_eq!(whole.data.dim().0, 2);
     let run = |recipe: &Recipe| {
-        predict_with_network(&repeat, recipe, "a", data.view(), &prepared.properties).unwrap()
+        predict_with_network(&repeat, recipe, "a", whole.data.view(), &whole.properties).unwrap()
     };
     assert_eq!(run(recipe).labels, previous.labels);
 
     // The predictor puts the channels together in the same way.
-    let whole = nnunet_preprocess::PreprocessedCase { data, ..prepared };
     let expected = predictor.predict_preprocessed("a", &whole).unwrap();
     let found = predictor
         .predict_with_previous("a", &image, &previous)
@@ -104,6 +103,90 @@ fn a_previous_stage_that_is_missing_or_one_too_many_is_an_error() {
         error.contains("7×9×10") && error.contains("8×9×10"),
         "{error}"
     );
+}
+
+#[test]
+fn labels_of_a_previous_stage_must_lie_on_the_grid_of_the_case() {
+    let dir = model_folder(&[0]);
+    let plain = crate::models::load(dir.path(), PredictOptions::default());
+    let model = dir.path().join("second");
+    write_model(&model, &second_stage(), &[0]);
+    let second = Predictor::load(&model, &[], PredictOptions::default()).unwrap();
+    let case = || preprocessed([8, 9, 10]);
+    let labels = Array3::zeros((8, 9, 10));
+    let given = |predictor: &Predictor, case, labels: &Array3<i16>| {
+        (predictor.recipe()).with_previous_stage("a", case, labels.view())
+    };
+    let whole = given(&second, case(), &labels).unwrap();
+    assert_eq!(whole.data.dim(), (2, 8, 9, 10));
+    let again = given(&second, whole, &labels).unwrap_err();
+    assert!(matches!(again, InferError::Channels { .. }), "{again}");
+    let other = given(&second, case(), &Array3::zeros((8, 9, 11))).unwrap_err();
+    let text = other.to_string();
+    assert!(
+        text.contains("8×9×11") && text.contains("8×9×10"),
+        "{other}"
+    );
+    let error = given(&plain, case(), &labels).unwrap_err();
+    assert!(matches!(error, InferError::NoCascade { .. }), "{error}");
+}
+
+/// A case of noise that is its own preprocessed case.
+fn preprocessed(shape: [usize; 3]) -> PreprocessedCase {
+    PreprocessedCase {
+        data: noise(1, Shape::new(shape)),
+        labels: Array3::zeros(shape),
+        properties: plain_properties(Shape::new(shape)),
+    }
+}
+
+fn first_stage(dir: &std::path::Path, rules: RuleSet, spacing: [f64; 3]) -> Predictor {
+    let of = PlanOf {
+        rules,
+        spacing,
+        ..PlanOf::default()
+    };
+    let model = dir.join(format!("{rules:?}{spacing:?}")).join(MODEL);
+    write_model(&model, &plans(&of), &[0]);
+    Predictor::load(&model, &[], PredictOptions::default()).unwrap()
+}
+
+#[test]
+fn the_next_stage_gets_labels_on_its_own_grid() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = first_stage(dir.path(), RuleSet::V2, [1.0; 3]);
+    let case = preprocessed([9, 10, 12]);
+    let finer = Shape::new([13, 20, 11]);
+    let shapes = [case.shape(), finer];
+    let (labels, next) = first.predict_for_next_stages("a", &case, &shapes).unwrap();
+    assert_eq!(labels, first.predict_preprocessed("a", &case).unwrap());
+    assert!(labels.labels.iter().any(|l| *l == 1) && labels.labels.iter().any(|l| *l == 0));
+    assert_eq!(next[0], labels.labels);
+    // The same outputs on the way to an image that has the finer grid.
+    let mut of_finer = case.clone();
+    of_finer.properties = nnunet_preprocess::CaseProperties {
+        shape_after_resampling: case.shape(),
+        ..plain_properties(finer)
+    };
+    let expected = first.predict_preprocessed("a", &of_finer).unwrap();
+    assert_eq!(next[1], expected.labels);
+}
+
+#[test]
+fn a_coarse_axis_is_handled_apart_unless_the_rules_are_the_papers() {
+    let dir = tempfile::tempdir().unwrap();
+    let pairs_are_equal = |rules| {
+        let first = first_stage(dir.path(), rules, [4.0, 1.0, 1.0]);
+        let case = preprocessed([9, 10, 12]);
+        let shapes = [Shape::new([18, 10, 12])];
+        let (_, next) = first.predict_for_next_stages("a", &case, &shapes).unwrap();
+        let pairs = next[0].exact_chunks((2, 10, 12));
+        pairs
+            .into_iter()
+            .all(|pair| pair.slice(s![0, .., ..]) == pair.slice(s![1, .., ..]))
+    };
+    assert!(pairs_are_equal(RuleSet::V2));
+    assert!(!pairs_are_equal(RuleSet::Paper));
 }
 
 #[test]

@@ -121,6 +121,12 @@ fn existing_outputs_are_kept_if_asked_for() {
         formats.write_image(&path, &image([8; 3], 1)).unwrap();
     }
     fs::write(output.join("a.nii.gz"), b"there").unwrap();
+    // What a run that was killed leaves, of a case of this run and of another's.
+    let [unfinished, foreign] = ["b", "c"].map(|case| {
+        let path = output.join(format!(".tmp-1-0-{case}.nii.gz"));
+        fs::write(&path, b"half").unwrap();
+        path
+    });
     let options = PredictOptions {
         existing: ExistingOutputs::Keep,
         ..Default::default()
@@ -133,6 +139,7 @@ fn existing_outputs_are_kept_if_asked_for() {
         (vec!["a".to_owned()], vec!["b".to_owned()])
     );
     assert_eq!(fs::read(output.join("a.nii.gz")).unwrap(), b"there");
+    assert!(!unfinished.exists() && foreign.exists());
 }
 
 #[test]

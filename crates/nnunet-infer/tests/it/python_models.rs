@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ndarray::Array3;
 use nnunet_image::{FormatRegistry, Image};
-use nnunet_infer::{Mirroring, PredictOptions, Predictor};
+use nnunet_infer::{Mirroring, Precision, PredictOptions, Predictor};
 use nnunet_schema::Fold;
 
 use crate::common::fixture;
@@ -138,4 +138,32 @@ fn a_mirrored_2d_model_agrees() {
         Mirroring::AsTrained,
         expected,
     );
+}
+
+#[test]
+fn bfloat16_agrees_in_all_but_some_voxels_in_a_thousand() {
+    let Some(root) = fixture("bfloat16", "predict") else {
+        return;
+    };
+    let formats = FormatRegistry::default();
+    let load = |precision| {
+        let options = PredictOptions {
+            mirroring: Mirroring::Off,
+            precision,
+            ..PredictOptions::default()
+        };
+        Predictor::load(&root.join("model"), &FIRST, options).unwrap()
+    };
+    let (single, short) = (load(Precision::Single), load(Precision::Bfloat16));
+    let case = cases(&root.join("expected_fold0_nomirror")).remove(0);
+    let image = read(&formats, &root.join("images"), &case);
+    let expected = single.predict(&case, &image).unwrap().labels;
+    let found = short.predict(&case, &image).unwrap().labels;
+    let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    println!("bfloat16: {differing} of {} voxels differ", found.len());
+    assert!(differing > 0 && differing as f64 <= 2e-3 * found.len() as f64);
+    for label in [1, 2] {
+        let (twice, both) = overlap(&found, &expected, label);
+        assert!(twice as f64 >= 0.99 * both as f64, "{twice} of {both}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use ndarray::Array4;
 use nnunet_infer::{
-    InferError, PredictOptions, Predictor, Recipe, SumPrecision, WindowBatch, WindowSum,
+    InferError, Precision, PredictOptions, Predictor, Recipe, SumPrecision, WindowBatch, WindowSum,
     predict_with_network,
 };
 use nnunet_model::Tensor;
@@ -161,4 +161,29 @@ fn threads_share_a_predictor() {
             });
         }
     });
+}
+
+#[test]
+fn networks_of_a_folder_compute_in_the_numbers_asked_for() {
+    let dir = model_folder(&[0]);
+    let probabilities = |precision| {
+        let options = PredictOptions {
+            precision,
+            ..PredictOptions::default()
+        };
+        let predictor = load(dir.path(), options);
+        let found = predictor.predict_probabilities("a", &image([9, 10, 11], 1));
+        found.unwrap().1
+    };
+    let single = probabilities(Precision::Single);
+    assert_eq!(probabilities(Precision::Mixed), single);
+    for (precision, most) in [(Precision::Bfloat16, 0.1), (Precision::Half, 0.02)] {
+        let found = probabilities(precision);
+        let pairs = found.iter().zip(&single);
+        let furthest = pairs.fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(
+            furthest > 0.0 && furthest < most,
+            "{precision:?}: {furthest}"
+        );
+    }
 }
