@@ -2,4 +2,6 @@
 // Helpers outside of test functions may fail and print as tests do.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod cascade;
+mod experiment;
 mod pipeline;

@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use nnunet::evaluate::{EvaluateOptions, evaluate_folder};
-use nnunet::infer::{PredictOptions, Predictor};
+use nnunet::infer::{
+    EnsembleOptions, ExistingOutputs, FolderRequest, PredictOptions, Predictor,
+    ProbabilityPrecision, SaveProbabilities, ensemble_folders,
+};
 use nnunet::model::DeviceChoice;
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    AugmentationChoice, DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest, TRAINER,
-    TrainOutcome, TrainRequest,
+    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PipelineError, PlanRequest,
+    SelectRequest, SelectedRequest, TRAINER, TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{DatasetId, Fold, Layout, NoProgress, Plans};
@@ -19,7 +22,7 @@ use nnunet::train::{Silent, TrainingConfig};
 
 const CONFIGURATIONS: [&str; 2] = ["2d", "3d_fullres"];
 
-fn pipeline(folder: &Path) -> Pipeline {
+pub(crate) fn pipeline(folder: &Path) -> Pipeline {
     Pipeline::new(Layout {
         raw: folder.join("raw"),
         preprocessed: folder.join("preprocessed"),
@@ -27,7 +30,7 @@ fn pipeline(folder: &Path) -> Pipeline {
     })
 }
 
-fn phantoms(pipeline: &Pipeline) -> (PhantomDataset, DatasetId) {
+pub(crate) fn phantoms(pipeline: &Pipeline) -> (PhantomDataset, DatasetId) {
     let dataset = PhantomDataset {
         training_cases: 5,
         test_cases: 1,
@@ -45,7 +48,7 @@ fn phantoms(pipeline: &Pipeline) -> (PhantomDataset, DatasetId) {
     (dataset, id)
 }
 
-fn tiny_plan() -> PlanRequest {
+pub(crate) fn tiny_plan() -> PlanRequest {
     PlanRequest {
         overrides: PlanOverrides {
             base_features: Some(4),
@@ -56,7 +59,7 @@ fn tiny_plan() -> PlanRequest {
     }
 }
 
-fn training(id: &DatasetId, configuration: &str, existing: Existing) -> TrainRequest {
+pub(crate) fn training(id: &DatasetId, configuration: &str, existing: Existing) -> TrainRequest {
     TrainRequest {
         dataset: id.clone(),
         plans_name: DEFAULT_PLANS.to_owned(),
@@ -97,39 +100,86 @@ fn phantoms_become_a_selected_model_that_segments() {
         assert!(folder.join("checkpoint_final.safetensors").is_file());
         assert!(folder.join("validation/summary.json").is_file());
     }
-    let names: Vec<String> = CONFIGURATIONS.map(str::to_owned).into();
-    let contest = pipeline
-        .select(&id, DEFAULT_PLANS, &names, &[Fold::Number(0)])
-        .unwrap();
-    assert_eq!(contest.entries.len(), 2);
+    let request = SelectRequest {
+        folds: vec![Fold::Number(0)],
+        ..SelectRequest::new(id.clone())
+    };
+    let contest = pipeline.select(&request).unwrap();
+    assert_eq!(contest.contestants.len(), 3);
+    pair_is_the_mean_of_both(&pipeline, &dataset.name, &contest, folder.path());
 
     let raw = pipeline.layout.raw_dataset(&dataset.name);
     let output = folder.path().join("predictions");
-    for name in CONFIGURATIONS {
-        let model = pipeline
-            .layout
-            .model(&dataset.name, TRAINER, DEFAULT_PLANS, name);
-        let predictor = Predictor::load(&model, &[], PredictOptions::default()).unwrap();
+    let request = SelectedRequest {
+        dataset: id,
+        folder: FolderRequest::new(&raw.join("imagesTs"), &output),
+        options: PredictOptions::default(),
+    };
+    let report = pipeline.predict_selected(&request).unwrap();
+    assert_eq!((report.done.len(), report.failed.len()), (1, 0));
+    let summary = evaluate_folder(
+        &raw.join("labelsTs"),
+        &output,
+        &pipeline.description(&dataset.name).unwrap(),
+        &pipeline.formats,
+        &EvaluateOptions::default(),
+        &NoProgress,
+    )
+    .unwrap();
+    assert_eq!(summary.mean.len(), 3);
+    let again = SelectedRequest {
+        options: PredictOptions {
+            existing: ExistingOutputs::Keep,
+            ..PredictOptions::default()
+        },
+        ..request
+    };
+    let report = pipeline.predict_selected(&again).unwrap();
+    assert_eq!((report.done.len(), report.kept.len()), (0, 1));
+}
+
+/// The validation stored no probabilities, so that the selection computed them from the
+/// preprocessed case; here they come from the image.
+fn pair_is_the_mean_of_both(pipeline: &Pipeline, dataset: &str, contest: &Contest, folder: &Path) {
+    let pair = &contest.contestants[2];
+    let case = &pair.summary.metric_per_case[0];
+    let prediction = Path::new(&case.prediction_file);
+    let name = prediction.file_name().unwrap().to_str().unwrap();
+    let case = name.strip_suffix(".nii.gz").unwrap();
+    let images = folder.join("one_image");
+    fs::create_dir(&images).unwrap();
+    let channel = format!("{case}_0000.nii.gz");
+    let image = pipeline
+        .layout
+        .raw_dataset(dataset)
+        .join("imagesTr")
+        .join(&channel);
+    fs::copy(image, images.join(&channel)).unwrap();
+    let members = CONFIGURATIONS.map(|name| {
+        let model = (pipeline.layout).model(dataset, TRAINER, DEFAULT_PLANS, name);
+        let options = PredictOptions {
+            probabilities: SaveProbabilities {
+                chunked: Some(ProbabilityPrecision::Single),
+                npz: false,
+            },
+            ..PredictOptions::default()
+        };
+        let predictor = Predictor::load(&model, &[], options).unwrap();
+        let output = folder.join("member").join(name);
         let report = predictor
-            .predict_folder(
-                &raw.join("imagesTs"),
-                &output,
-                &pipeline.formats,
-                &NoProgress,
-            )
+            .predict_folder(&images, &output, &pipeline.formats, &NoProgress)
             .unwrap();
         assert_eq!((report.predicted.len(), report.failed.len()), (1, 0));
-        let summary = evaluate_folder(
-            &raw.join("labelsTs"),
-            &output,
-            predictor.dataset(),
-            &pipeline.formats,
-            &EvaluateOptions::default(),
-            &NoProgress,
-        )
-        .unwrap();
-        assert_eq!(summary.mean.len(), 3);
-    }
+        output
+    });
+    let output = folder.join("mean");
+    let (formats, options) = (&pipeline.formats, EnsembleOptions::default());
+    ensemble_folders(&members, &output, options, formats, &NoProgress).unwrap();
+    let read = |path: &Path| formats.read_labels(path).unwrap().labels;
+    let [selected, expected] = [read(prediction), read(&output.join(name))];
+    assert_eq!(selected, expected);
+    let ensembles = pipeline.layout.results.join(dataset).join("ensembles");
+    assert_eq!(fs::read_dir(ensembles).unwrap().count(), 1);
 }
 
 #[test]

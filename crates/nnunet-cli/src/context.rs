@@ -25,7 +25,9 @@ pub(crate) struct Context {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Raw,
+    Preprocessed,
     RawAndPreprocessed,
+    Results,
     All,
 }
 
@@ -54,16 +56,24 @@ impl Context {
             None => bail!("no folder given: use `{option} DIR` or set `{variable}`"),
         };
         let layout = Layout {
-            raw: root(&self.roots.raw, true, "--raw", ENV_RAW)?,
+            raw: root(
+                &self.roots.raw,
+                !matches!(need, Need::Preprocessed | Need::Results),
+                "--raw",
+                ENV_RAW,
+            )?,
             preprocessed: root(
                 &self.roots.preprocessed,
-                need != Need::Raw,
+                matches!(
+                    need,
+                    Need::Preprocessed | Need::RawAndPreprocessed | Need::All
+                ),
                 "--preprocessed",
                 ENV_PREPROCESSED,
             )?,
             results: root(
                 &self.roots.results,
-                need == Need::All,
+                matches!(need, Need::Results | Need::All),
                 "--results",
                 ENV_RESULTS,
             )?,
@@ -76,6 +86,15 @@ impl Context {
         Pipeline::new(layout)
             .on_threads(self.threads)
             .watched_by(self.progress.clone())
+    }
+
+    /// The pipeline for what needs no root folders.
+    pub(crate) fn pipeline_without_roots(&self) -> Pipeline {
+        self.pipeline_over(Layout {
+            raw: PathBuf::new(),
+            preprocessed: PathBuf::new(),
+            results: PathBuf::new(),
+        })
     }
 
     /// The device asked for, or the best there is.

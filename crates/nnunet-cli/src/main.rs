@@ -63,6 +63,11 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Ensemble(args) => commands::ensemble::run(&context, &args),
         Command::ExportCheckpoint(args) => commands::export_checkpoint::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
+        Command::Select(args) => commands::select::run(&context, &args),
+        Command::Postprocess(args) => commands::postprocess::run(&context, &args),
+        Command::Compare(args) => commands::compare::run(&args),
+        Command::CompareFingerprints(args) => commands::compare::fingerprints(&context, &args),
+        Command::Experiment(args) => commands::experiment::run(&context, &args),
         Command::Demo(args) => commands::demo::run(&context, &args),
     }
 }

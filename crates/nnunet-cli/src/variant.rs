@@ -1,17 +1,23 @@
 //! From what the user typed about a training to the settings of the library.
 
-use nnunet::model::Arithmetic;
+use nnunet::model::{Arithmetic, DeviceChoice};
 use nnunet::pipeline::AugmentationChoice;
 use nnunet::train::{LossKind, OptimizerKind, TrainingConfig};
 
-use crate::args::{AugmentationArgs, AugmentationName, LossChoice, OptimizerChoice, VariantArgs};
+use crate::args::{
+    AugmentationArgs, AugmentationName, LossChoice, OptimizerChoice, PrecisionChoice, VariantArgs,
+};
 
 /// The learning rate that suits Adam.
 const ADAM_LEARNING_RATE: f64 = 3e-4;
 
 impl VariantArgs {
-    /// The settings with these changes.
-    pub(crate) fn applied_to(&self, training: TrainingConfig) -> TrainingConfig {
+    /// The settings with these changes, for a training on `device`.
+    pub(crate) fn applied_to(
+        &self,
+        training: TrainingConfig,
+        device: DeviceChoice,
+    ) -> TrainingConfig {
         let optimizer = match self.optimizer {
             OptimizerChoice::Sgd => OptimizerKind::Sgd,
             OptimizerChoice::Adam => OptimizerKind::Adam,
@@ -31,10 +37,11 @@ impl VariantArgs {
             optimizer,
             initial_learning_rate: self.learning_rate.unwrap_or(usual),
             momentum: self.momentum,
-            arithmetic: if self.bf16 {
-                Arithmetic::Bfloat16
-            } else {
-                Arithmetic::Single
+            arithmetic: match self.precision {
+                None => device.usual_arithmetic(),
+                Some(PrecisionChoice::Fp32) => Arithmetic::Single,
+                Some(PrecisionChoice::Bf16) => Arithmetic::Bfloat16,
+                Some(PrecisionChoice::Fp16) => Arithmetic::Half,
             },
             ..training
         }
@@ -48,6 +55,35 @@ impl AugmentationArgs {
             Some(AugmentationName::Paper) => AugmentationChoice::Paper,
             Some(AugmentationName::V2) => AugmentationChoice::V2,
             Some(AugmentationName::None) => AugmentationChoice::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn arithmetic(options: &[&str], device: DeviceChoice) -> Arithmetic {
+        let words = ["nnunet", "train", "4", "2d", "0"].iter().chain(options);
+        let Command::Train(args) = Arguments::parse_from(words).command else {
+            panic!("it says `train`");
+        };
+        (args.variant.applied_to(TrainingConfig::default(), device)).arithmetic
+    }
+
+    #[test]
+    fn the_device_decides_on_the_numbers_unless_they_are_asked_for() {
+        let (cpu, gpu) = (DeviceChoice::Cpu, DeviceChoice::Cuda(0));
+        assert_eq!(arithmetic(&[], cpu), Arithmetic::Single);
+        assert_eq!(arithmetic(&[], gpu), Arithmetic::Half);
+        for device in [cpu, gpu] {
+            let asked = |numbers| arithmetic(&["--precision", numbers], device);
+            assert_eq!(asked("fp32"), Arithmetic::Single);
+            assert_eq!(asked("bf16"), Arithmetic::Bfloat16);
+            assert_eq!(asked("fp16"), Arithmetic::Half);
         }
     }
 }

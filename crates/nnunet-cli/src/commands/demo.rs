@@ -10,11 +10,11 @@ use nnunet::draw::overlay::{self, Overlay, OverlayOptions};
 use nnunet::evaluate::{EvaluateOptions, evaluate_folder};
 use nnunet::fingerprint::IntensitySampling;
 use nnunet::image::find_cases;
-use nnunet::infer::{PredictOptions, Predictor};
+use nnunet::infer::{FolderRequest, PredictOptions};
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, TRAINER,
-    TrainOutcome, TrainRequest,
+    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, SelectRequest,
+    SelectedRequest, TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{
@@ -22,7 +22,7 @@ use nnunet::schema::{
 };
 use nnunet::train::{ProgressObserver, TrainingConfig};
 
-use super::{plan, train};
+use super::{plan, select, train};
 use crate::args::DemoArgs;
 use crate::context::Context;
 use crate::{Outcome, output};
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
         }
     }
     let contest = demo.select()?;
-    let test = demo.predict(&contest.selection.name)?;
+    let test = demo.predict()?;
     let pictures = demo.draw()?;
     demo.report(&contest, &test, &pictures)?;
     output::line(format!(
@@ -182,32 +182,34 @@ impl<'a> Demo<'a> {
     }
 
     fn select(&self) -> anyhow::Result<Contest> {
-        let names: Vec<String> = BUDGETS.iter().map(|b| b.configuration.to_owned()).collect();
-        Ok(self
-            .pipeline
-            .select(&self.id, DEFAULT_PLANS, &names, &[FOLD])?)
+        let request = SelectRequest {
+            folds: vec![FOLD],
+            device: self.device,
+            ..SelectRequest::new(self.id.clone())
+        };
+        Ok(self.pipeline.select(&request)?)
     }
 
-    /// Segments the test images with the best configuration and evaluates them.
-    fn predict(&self, configuration: &str) -> anyhow::Result<Summary> {
-        let model = (self.pipeline.layout).model(DATASET, TRAINER, DEFAULT_PLANS, configuration);
-        let options = PredictOptions {
-            device: self.device,
-            ..PredictOptions::default()
-        };
-        let predictor = Predictor::load(&model, &[FOLD], options)?;
+    /// Segments the test images with what won and evaluates them.
+    fn predict(&self) -> anyhow::Result<Summary> {
         let output = self.predictions();
-        let formats = &self.pipeline.formats;
-        let report =
-            predictor.predict_folder(&self.raw("imagesTs"), &output, formats, self.progress())?;
-        if let Some(failure) = report.failed.first() {
-            bail!("case `{}`: {}", failure.case, failure.error);
+        let request = SelectedRequest {
+            dataset: self.id.clone(),
+            folder: FolderRequest::new(&self.raw("imagesTs"), &output),
+            options: PredictOptions {
+                device: self.device,
+                ..PredictOptions::default()
+            },
+        };
+        let report = self.pipeline.predict_selected(&request)?;
+        if let Some((case, error)) = report.failed.first() {
+            bail!("case `{case}`: {error}");
         }
         let summary = evaluate_folder(
             &self.raw("labelsTs"),
             &output,
-            predictor.dataset(),
-            formats,
+            &self.description()?,
+            &self.pipeline.formats,
             &EvaluateOptions::default(),
             self.progress(),
         )?;
@@ -252,20 +254,18 @@ impl<'a> Demo<'a> {
             cells.push(output::score(summary.foreground_mean.dice));
             table.add_row(cells);
         };
-        let winner = &contest.selection.name;
-        for (name, summary) in &contest.entries {
-            let mark = if name == winner { " ← best" } else { "" };
-            row(format!("{name}, validation{mark}"), summary);
+        let winner = contest.winner().context("nobody won")?;
+        for contestant in &contest.contestants {
+            let name = select::short_name(&contestant.candidate);
+            let is_winner = contestant.candidate == winner.candidate;
+            let mark = if is_winner { " ← best" } else { "" };
+            row(format!("{name}, validation{mark}"), &contestant.summary);
         }
-        row(format!("{winner}, unseen images"), test);
+        let name = select::short_name(&winner.candidate);
+        row(format!("{name}, unseen images"), test);
         output::line(table);
         for (what, path) in [
-            (
-                "model",
-                self.pipeline
-                    .layout
-                    .model(DATASET, TRAINER, DEFAULT_PLANS, winner),
-            ),
+            ("models", self.pipeline.layout.results.join(DATASET)),
             ("predictions", self.predictions()),
             (
                 "pictures (image, reference, prediction)",

@@ -15,5 +15,5 @@ pub(crate) fn run(context: &Context, args: &EnsembleArgs) -> anyhow::Result<Outc
     let formats = FormatRegistry::default();
     let progress = context.progress.as_ref();
     let report = ensemble_folders(&args.inputs, &args.output, options, &formats, progress)?;
-    Ok(predict::tell(&report, &args.output))
+    Ok(predict::tell(&report.into(), &args.output))
 }

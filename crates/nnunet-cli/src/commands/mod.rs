@@ -1,16 +1,20 @@
 //! One file per command: what it asks of the pipeline, and what it shows.
 
+pub(crate) mod compare;
 pub(crate) mod convert_msd;
 pub(crate) mod demo;
 pub(crate) mod ensemble;
 pub(crate) mod evaluate;
+pub(crate) mod experiment;
 pub(crate) mod export_checkpoint;
 pub(crate) mod fingerprint;
 pub(crate) mod model_info;
 pub(crate) mod plan;
+pub(crate) mod postprocess;
 pub(crate) mod predict;
 pub(crate) mod preprocess;
 pub(crate) mod preview;
+pub(crate) mod select;
 pub(crate) mod split;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -1,13 +1,15 @@
 use std::path::Path;
 
-use nnunet::image::FormatRegistry;
+use anyhow::bail;
+use nnunet::evaluate::postprocessing::Postprocessing;
 use nnunet::infer::{
-    ExistingOutputs, FolderRequest, Mirroring, PredictOptions, PredictReport, Predictor,
+    ExistingOutputs, FolderRequest, Mirroring, Precision, PredictOptions, Predictor,
     ProbabilityPrecision, SaveProbabilities, peak_resident,
 };
+use nnunet::pipeline::{FolderReport, SelectedRequest};
 
-use crate::args::PredictArgs;
-use crate::context::Context;
+use crate::args::{PrecisionChoice, PredictArgs};
+use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outcome> {
@@ -24,6 +26,12 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
             ExistingOutputs::Replace
         },
         step: args.step,
+        precision: match args.precision {
+            None => Precision::Mixed,
+            Some(PrecisionChoice::Fp32) => Precision::Single,
+            Some(PrecisionChoice::Bf16) => Precision::Bfloat16,
+            Some(PrecisionChoice::Fp16) => Precision::Half,
+        },
         probabilities: SaveProbabilities {
             chunked: (args.save_probabilities).then(ProbabilityPrecision::default),
             npz: args.npz,
@@ -31,24 +39,47 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
         memory_limit: args.max_memory.map(|gigabytes| (gigabytes * 1e9) as u64),
         ..PredictOptions::default()
     };
-    let predictor = Predictor::load(&args.model, &args.folds, options)?;
     let mut request = FolderRequest::new(&args.input, &args.output);
     request.shard = args.shard.unwrap_or_default();
     request.previous_stage.clone_from(&args.previous_stage);
     request.report = args.report;
-    let formats = FormatRegistry::default();
-    let report = predictor.predict_cases(&request, &formats, context.progress.as_ref())?;
+    let report = match (&args.selected, &args.model) {
+        (Some(dataset), _) => {
+            let request = SelectedRequest {
+                dataset: dataset.clone(),
+                folder: request,
+                options,
+            };
+            context
+                .pipeline(Need::Results)?
+                .predict_selected(&request)?
+        }
+        (None, Some(model)) => {
+            let postprocessing = (args.postprocessing.as_deref())
+                .map(Postprocessing::load)
+                .transpose()?;
+            let predictor = Predictor::load(model, &args.folds, options)?;
+            let pipeline = context.pipeline_without_roots();
+            match &postprocessing {
+                Some(steps) => pipeline.predict_postprocessed(&predictor, &request, steps)?,
+                None => predictor
+                    .predict_cases(&request, &pipeline.formats, context.progress.as_ref())?
+                    .into(),
+            }
+        }
+        (None, None) => bail!("no model given: use `--model DIR` or `--selected DATASET`"),
+    };
     Ok(tell(&report, &args.output))
 }
 
 /// Says what became of the cases.
-pub(super) fn tell(report: &PredictReport, folder: &Path) -> Outcome {
-    for failure in &report.failed {
-        output::line(format!("error: case `{}`: {}", failure.case, failure.error));
+pub(super) fn tell(report: &FolderReport, folder: &Path) -> Outcome {
+    for (case, error) in &report.failed {
+        output::line(format!("error: case `{case}`: {error}"));
     }
     output::line(format!(
         "{} cases segmented, {} already there, {} failed: {}",
-        report.predicted.len(),
+        report.done.len(),
         report.kept.len(),
         report.failed.len(),
         folder.display()

@@ -15,7 +15,8 @@ use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome> {
     let pipeline = context.pipeline(Need::All)?;
-    let training = args.variant.applied_to(TrainingConfig {
+    let device = context.device(args.device.device);
+    let settings = TrainingConfig {
         epochs: args.epochs,
         iterations_per_epoch: args.iterations,
         validation_iterations: (args.validation_iterations)
@@ -23,12 +24,13 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
         seed: args.seed,
         fold: args.fold,
         ..TrainingConfig::default()
-    });
+    };
+    let training = args.variant.applied_to(settings, device);
     let request = TrainRequest {
         dataset: args.dataset.dataset.clone(),
         plans_name: args.plans.plans.clone(),
         configuration: args.configuration.clone(),
-        device: context.device(args.device.device),
+        device,
         loader_threads: args.loader_threads,
         existing: if args.resume {
             Existing::Keep

@@ -17,6 +17,11 @@ fn every_command_explains_itself() {
         "ensemble",
         "export-checkpoint",
         "evaluate",
+        "select",
+        "postprocess",
+        "compare",
+        "compare-fingerprints",
+        "experiment",
         "convert-msd",
         "demo",
     ] {

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod judge;
 mod msd;
 mod plan;
 mod preprocess;

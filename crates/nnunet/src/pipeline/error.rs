@@ -44,6 +44,59 @@ pub enum PipelineError {
         /// Number of cases that are there.
         cases: usize,
     },
+    /// There is no model to select.
+    #[error("nothing to select in {}: {reason}", folder.display())]
+    NothingSelectable {
+        /// The folder of the dataset's models.
+        folder: PathBuf,
+        /// Why, and what to do about it.
+        reason: String,
+    },
+    /// The second stage of a cascade lacks segmentations by the first.
+    #[error(
+        "`{configuration}` is trained with the segmentations that `{previous}` gives the cases that \
+         its folds hold out; {} lacks {missing}: run {commands}", folder.display()
+    )]
+    PreviousStage {
+        /// The configuration of the second stage.
+        configuration: String,
+        /// That of the first.
+        previous: String,
+        /// Where the segmentations should be.
+        folder: PathBuf,
+        /// The cases, by fold.
+        missing: String,
+        /// What makes them.
+        commands: String,
+    },
+    /// A list of results, or an experiment, that cannot be meant.
+    #[error("{}: {problem}", path.display())]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+    /// The folder of a variant of an experiment holds something else.
+    #[error(
+        "{} holds a finished training with other settings than the variant `{variant}`: give the \
+         experiment another folder of results, or move that training away", folder.display()
+    )]
+    OtherTraining {
+        /// The fold folder.
+        folder: PathBuf,
+        /// The variant.
+        variant: String,
+    },
+    /// Plans of the name that an experiment needs were made otherwise.
+    #[error(
+        "{} was made by other rules or with other values fixed by hand: give the experiment \
+         another folder of preprocessed cases, or move these plans away", path.display()
+    )]
+    OtherPlans {
+        /// The plans.
+        path: PathBuf,
+    },
     /// A model that cannot be put into the Python program's form.
     #[error("{} cannot be written: {problem}", path.display())]
     Export {

@@ -1,8 +1,12 @@
 //! The stages run over dataset folders: each reads the documents of the stage before it from
 //! their place in the [`Layout`] and leaves its own there.
 
+mod cascade;
+mod compare;
 mod error;
 mod exchange;
+mod experiment;
+mod postprocess;
 mod prepare;
 mod preview;
 mod select;
@@ -15,11 +19,21 @@ use std::sync::Arc;
 use nnunet_image::{FormatRegistry, RawDataset};
 use nnunet_schema::{DatasetId, Layout, NoProgress, Progress};
 
+pub use compare::{
+    ComparisonFiles, FingerprintFile, MethodResult, compare_fingerprints, compare_results,
+    save_comparison, save_fingerprints,
+};
 pub use error::PipelineError;
 pub use exchange::export_checkpoints;
+pub use experiment::{
+    EncoderChoice, Experiment, ExperimentOutcome, ExperimentRequest, NormChoice, Variant,
+};
+pub use postprocess::FolderReport;
 pub use prepare::{Existing, PlanRequest};
 pub use preview::{Preview, PreviewRequest};
-pub use select::Contest;
+pub use select::{
+    Contest, Contestant, Ensembling, SelectRequest, SelectedModels, SelectedRequest, Unfinished,
+};
 pub use train::{Pretrained, TrainOutcome, TrainRequest};
 pub use variant::{AugmentationChoice, TRAINER, trainer_name};
 

@@ -140,7 +140,7 @@ impl Pipeline {
     }
 
     /// Takes over the splits that come with a raw dataset, if there are any.
-    fn adopt_splits(&self, dataset: &str) -> Result<(), PipelineError> {
+    pub(super) fn adopt_splits(&self, dataset: &str) -> Result<(), PipelineError> {
         let target = self.layout.splits(dataset);
         if Splits::adopt(&self.layout.raw_splits(dataset), &target)? == Adoption::Copied {
             self.progress

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use nnunet_augment::{
-    AugmentationSetup, BatchLoader, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
+    AugmentationSetup, BatchLoader, CascadeCase, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
 };
 use nnunet_evaluate::{EvaluateOptions, MissingPredictions, evaluate_folder};
 use nnunet_image::CropBox;
 use nnunet_infer::{PredictOptions, Predictor};
 use nnunet_model::{CheckpointKind, DeviceChoice, Strictness};
 use nnunet_preprocess::{CaseStore, PreprocessedCase};
-use nnunet_schema::{
-    DatasetDescription, DatasetId, Fold, Plans, Split, Splits, Summary, Task, layout,
-};
+use nnunet_schema::{DatasetDescription, DatasetId, Fold, Plans, Split, Splits, Summary, layout};
 use nnunet_train::{Outcome, Position, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
 
+use super::cascade::{self, NextStage};
 use super::prepare::require;
 use super::variant::{AugmentationChoice, trainer_name};
 use super::{Existing, Pipeline, PipelineError};
@@ -76,14 +75,27 @@ pub enum TrainOutcome {
 }
 
 /// What training and validation of a fold both need.
-struct FoldJob {
-    dataset: String,
-    plans: Plans,
-    description: DatasetDescription,
-    store: CaseStore,
-    split: Split,
-    model: PathBuf,
+pub(super) struct FoldJob {
+    pub(super) dataset: String,
+    pub(super) plans: Plans,
+    pub(super) plans_name: String,
+    pub(super) configuration: String,
+    pub(super) trainer: String,
+    pub(super) fold: Fold,
+    pub(super) description: DatasetDescription,
+    pub(super) store: CaseStore,
+    pub(super) split: Split,
+    /// The model folder.
+    pub(super) model: PathBuf,
+    /// The fold folder.
     folder: PathBuf,
+}
+
+impl FoldJob {
+    /// Whether the network is validated on cases that it is trained on.
+    pub(super) fn holds_nothing_out(&self) -> bool {
+        self.fold == Fold::All
+    }
 }
 
 impl Pipeline {
@@ -91,9 +103,14 @@ impl Pipeline {
     /// network and compares them with their references. Setting `stop` ends the training after
     /// the iteration under way, with a checkpoint.
     ///
+    /// The first stage of a cascade also keeps the segmentations of the held-out cases for the
+    /// second; the second is trained with those of all folds, and validated with those of the
+    /// cases that it holds out.
+    ///
     /// # Errors
     /// If an earlier stage is missing, a case of the split is not preprocessed, or training or
-    /// validation fails.
+    /// validation fails; [`PipelineError::PreviousStage`] if the first stage of a cascade has not
+    /// segmented all cases.
     pub fn train(
         &self,
         request: &TrainRequest,
@@ -101,8 +118,12 @@ impl Pipeline {
         stop: &AtomicBool,
     ) -> Result<TrainOutcome, PipelineError> {
         let job = self.fold_job(request)?;
+        let previous = self.previous_stage(&job)?;
+        // For its warnings: there is time to preprocess the next stage until the training ends.
+        self.next_stages(&job)?;
         self.write_model_documents(&job)?;
-        if self.run_training(&job, request, observer, stop)? == Outcome::Stopped {
+        if self.run_training(&job, previous.as_ref(), request, observer, stop)? == Outcome::Stopped
+        {
             return Ok(TrainOutcome::Stopped { folder: job.folder });
         }
         let validation = self.validate(&job, request)?;
@@ -133,6 +154,10 @@ impl Pipeline {
             folder: layout::fold(&model, request.training.fold),
             dataset,
             plans,
+            plans_name: plans_name.clone(),
+            configuration: configuration.clone(),
+            trainer,
+            fold: request.training.fold,
             description,
             store,
             split,
@@ -185,18 +210,24 @@ impl Pipeline {
     fn run_training(
         &self,
         job: &FoldJob,
+        previous: Option<&CaseStore>,
         request: &TrainRequest,
         observer: &dyn TrainObserver,
         stop: &AtomicBool,
     ) -> Result<Outcome, PipelineError> {
         let configuration = job.plans.configuration(&request.configuration)?;
         let geometry = AugmentationSetup::for_configuration(&configuration);
+        let labels = job.description.label_scheme()?;
+        let previous_labels = match previous {
+            Some(_) => labels.foreground_labels(),
+            None => Vec::new(),
+        };
         let setup = TrainerSetup {
             configuration_name: request.configuration.clone(),
-            labels: job.description.label_scheme()?,
-            channels: job.description.channels(),
+            labels,
+            channels: job.description.channels() + previous_labels.len(),
             device: request.device.open()?,
-            trainer_name: trainer_name(&request.training, request.augmentation),
+            trainer_name: job.trainer.clone(),
             mirror_axes: geometry.network_mirror_axes(),
             fold_folder: job.folder.clone(),
             configuration,
@@ -220,11 +251,12 @@ impl Pipeline {
             let mut settings = LoaderConfig::for_configuration(mode, &setup.configuration);
             settings.seed = request.training.seed;
             settings.fold = request.training.fold;
+            settings.previous_labels.clone_from(&previous_labels);
             if setup.labels.ignore_label().is_some() {
                 settings.free_crops = FreeCrops::Annotated;
             }
             Ok(BatchLoader::new(
-                open_cases(&job.store, cases)?,
+                open_cases(&job.store, previous, cases)?,
                 settings,
                 request.loader_threads.get(),
             )?)
@@ -253,8 +285,10 @@ impl Pipeline {
             ),
             job.split.val.len(),
         );
+        let next = self.next_stages(job)?;
         for case in &job.split.val {
-            self.validate_case(&predictor, &job.store, case, &folder, task.as_ref())?;
+            self.validate_case(&predictor, job, &next, case, &folder)?;
+            task.step(case);
         }
         drop(task);
         let summary = evaluate_folder(
@@ -275,33 +309,72 @@ impl Pipeline {
     fn validate_case(
         &self,
         predictor: &Predictor,
-        store: &CaseStore,
+        job: &FoldJob,
+        next: &[NextStage],
         case: &str,
         folder: &Path,
-        task: &dyn Task,
     ) -> Result<(), PipelineError> {
-        let stored = store.open_case(case)?;
-        let whole = CropBox::whole(stored.shape());
-        let prepared = PreprocessedCase {
-            data: stored.read_data(whole)?,
-            labels: stored.read_labels(whole)?,
-            properties: stored.properties().clone(),
-        };
-        let labels = predictor.predict_preprocessed(case, &prepared)?;
+        let prepared = held_out_case(predictor, &job.store, case)?;
+        let mut stages = Vec::with_capacity(next.len());
+        let mut grids = Vec::with_capacity(next.len());
+        for stage in next {
+            match stage.properties(case)? {
+                None => self.warn_not_kept(job, stage, case),
+                Some(properties) => {
+                    stages.push(stage);
+                    grids.push(properties);
+                }
+            }
+        }
+        let shapes = cascade::shapes(&grids);
+        let (labels, segmentations) =
+            predictor.predict_for_next_stages(case, &prepared, &shapes)?;
+        for ((stage, labels), grid) in stages.into_iter().zip(segmentations).zip(grids) {
+            stage.keep(case, labels, grid)?;
+        }
+        // Those of an earlier training would be taken for this network's.
+        nnunet_infer::remove_probabilities(folder, case)?;
         let ending = &predictor.dataset().file_ending;
         let target = folder.join(format!("{case}{ending}"));
-        self.formats.write_labels(&target, &labels)?;
-        task.step(case);
-        Ok(())
+        Ok(self.formats.write_labels(&target, &labels)?)
     }
 }
 
+/// A preprocessed case as a whole, as validation puts it before the network: in the second stage
+/// of a cascade with the segmentation that the first stage made of it when it was held out.
+pub(super) fn held_out_case(
+    predictor: &Predictor,
+    store: &CaseStore,
+    case: &str,
+) -> Result<PreprocessedCase, PipelineError> {
+    let stored = store.open_case(case)?;
+    let whole = CropBox::whole(stored.shape());
+    let prepared = PreprocessedCase {
+        data: stored.read_data(whole)?,
+        labels: stored.read_labels(whole)?,
+        properties: stored.properties().clone(),
+    };
+    let recipe = predictor.recipe();
+    let Some(previous) = recipe.previous_stage() else {
+        return Ok(prepared);
+    };
+    let labels = cascade::previous_labels(predictor.model(), recipe.name(), previous, case)?;
+    Ok(recipe.with_previous_stage(case, prepared, labels.view())?)
+}
+
+/// The sources of cases; with `previous`, those of the second stage of a cascade.
 fn open_cases(
     store: &CaseStore,
+    previous: Option<&CaseStore>,
     cases: &[String],
 ) -> Result<Vec<Arc<dyn CaseSource>>, PipelineError> {
     (cases.iter())
-        .map(|case| Ok(Arc::new(store.open_case(case)?) as Arc<dyn CaseSource>))
+        .map(|case| -> Result<Arc<dyn CaseSource>, PipelineError> {
+            Ok(match previous {
+                Some(previous) => Arc::new(CascadeCase::open(store, previous, case)?),
+                None => Arc::new(store.open_case(case)?),
+            })
+        })
         .collect()
 }
 

@@ -3,12 +3,14 @@
 use nnunet_augment::Augmentation;
 use nnunet_schema::{Plans, RuleSet};
 use nnunet_train::{LossKind, OptimizerKind, TrainingConfig};
+use serde::Deserialize;
 
 /// The trainer's name in the model folder: that of the Python program's default.
 pub const TRAINER: &str = "nnUNetTrainer";
 
 /// Which augmentation a training uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AugmentationChoice {
     /// The one that belongs to the rules of the plans.
     #[default]
