@@ -214,12 +214,8 @@ fn resampling_function(
         key,
         problem,
     };
-    let given = &configuration.resampling_fn_probabilities;
-    let function = ResamplingFunction::from_name(given).ok_or_else(|| {
-        let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
-        let problem = format!("is `{given}`, expected one of {}", names.join(", "));
-        fail("resampling_fn_probabilities", problem)
-    })?;
+    let function = ResamplingFunction::from_name(&configuration.resampling_fn_probabilities)
+        .map_err(|unknown| fail("resampling_fn_probabilities", unknown.to_string()))?;
     if function == ResamplingFunction::Spline {
         let arguments = &configuration.resampling_fn_probabilities_kwargs;
         let orders = [

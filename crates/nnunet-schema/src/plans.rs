@@ -336,13 +336,29 @@ impl ResamplingFunction {
         }
     }
 
-    /// The function of this name, if it is one of those.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
+    /// The function of this name.
+    ///
+    /// # Errors
+    /// [`UnknownResampling`] if it is none of them.
+    pub fn from_name(name: &str) -> Result<Self, UnknownResampling> {
+        (Self::ALL.into_iter())
             .find(|function| function.name() == name)
+            .ok_or_else(|| UnknownResampling {
+                name: name.to_owned(),
+            })
     }
+}
+
+/// A resampling function that plans ask for and that is not there. Reads on from the name of the
+/// setting.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "is `{name}`, expected one of {}",
+    ResamplingFunction::ALL.map(ResamplingFunction::name).join(", ")
+)]
+pub struct UnknownResampling {
+    /// What the plans ask for.
+    pub name: String,
 }
 
 /// The network of a configuration: a class of `dynamic_network_architectures` and its arguments.

@@ -66,10 +66,8 @@ fn check_resampling(report: &mut Report<'_>, configuration: &Configuration) {
         ),
     ];
     for (key, function) in functions {
-        if ResamplingFunction::from_name(function).is_none() {
-            let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
-            let message = format!("is `{function}`, expected one of {}", names.join(", "));
-            report.error(key, message);
+        if let Err(unknown) = ResamplingFunction::from_name(function) {
+            report.error(key, unknown.to_string());
         }
     }
 }

@@ -47,13 +47,8 @@ pub(super) fn resampling_rules(
         problem,
     };
     let rule = |key, function: &str, arguments: &ResamplingArguments| {
-        let known = ResamplingFunction::from_name(function).ok_or_else(|| {
-            let names = ResamplingFunction::ALL.map(ResamplingFunction::name);
-            fail(
-                key,
-                format!("is `{function}`, expected one of {}", names.join(", ")),
-            )
-        })?;
+        let known = ResamplingFunction::from_name(function)
+            .map_err(|unknown| fail(key, unknown.to_string()))?;
         let rule = ResamplingRule {
             function: known,
             arguments: arguments.clone(),

@@ -214,10 +214,13 @@ fn many_channels_are_written_in_the_order_of_their_numbers() {
 #[test]
 fn resampling_functions_are_known_by_their_names() {
     for function in ResamplingFunction::ALL {
-        assert_eq!(
-            ResamplingFunction::from_name(function.name()),
-            Some(function)
-        );
+        assert_eq!(ResamplingFunction::from_name(function.name()), Ok(function));
     }
-    assert_eq!(ResamplingFunction::from_name("resample"), None);
+    assert_eq!(
+        ResamplingFunction::from_name("resample")
+            .unwrap_err()
+            .to_string(),
+        "is `resample`, expected one of resample_data_or_seg_to_shape, resample_torch_fornnunet, \
+         no_resampling_hack"
+    );
 }
