@@ -23,6 +23,7 @@ pub use bubbles::{BubbleChart, BubbleColumn, BubblePanel};
 pub use chart::{Axis, Chart, Panel, Series, Stroke};
 pub use error::DrawError;
 pub use grid::{GridCell, draw_grid};
+pub use overlay::percentiles;
 pub use palette::colour;
 pub use parallel::ParallelPlot;
 pub use picture::{Colour, Picture};

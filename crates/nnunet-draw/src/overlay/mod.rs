@@ -16,6 +16,7 @@ use crate::DrawError;
 use crate::picture::{Colour, Picture};
 use legend::Legend;
 use panel::Panel;
+pub use slice::percentiles;
 use slice::{Plane, best_slice, window};
 
 /// What to draw.

@@ -140,15 +140,8 @@ pub(super) fn dice(a: ArrayView3<'_, i16>, b: ArrayView3<'_, i16>, label: i16) -
 
 /// The slice with the two percentiles of its nonzero voxels at 0 and 1, clipped.
 pub(super) fn window(slice: ArrayView2<'_, f32>, percentiles: [f64; 2]) -> Array2<f32> {
-    let mut values: Vec<f32> = (slice.iter().copied())
-        .filter(|v| v.is_finite() && *v != 0.0)
-        .collect();
-    values.sort_unstable_by(f32::total_cmp);
-    let last = values.len().saturating_sub(1) as f64;
-    let [low, high] = percentiles.map(|p| {
-        let place = (last * p.clamp(0.0, 100.0) / 100.0).round() as usize;
-        values.get(place).copied().unwrap_or(0.0)
-    });
+    let body = slice.iter().copied().filter(|v| *v != 0.0);
+    let [low, high] = self::percentiles(body, percentiles);
     // Around a body of zeros, the darkest tissue must not be as black as the background.
     let empty_around = slice.iter().any(|v| *v == 0.0);
     let low = if low > 0.0 && empty_around {
@@ -160,6 +153,19 @@ pub(super) fn window(slice: ArrayView2<'_, f32>, percentiles: [f64; 2]) -> Array
     slice.mapv(|v| {
         let v = (v - low) / width;
         if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) }
+    })
+}
+
+/// The values below which these parts of the finite ones lie (0 … 100, to the nearest value); 0 if
+/// there is none.
+#[must_use]
+pub fn percentiles(values: impl IntoIterator<Item = f32>, parts: [f64; 2]) -> [f32; 2] {
+    let mut values: Vec<f32> = values.into_iter().filter(|v| v.is_finite()).collect();
+    values.sort_unstable_by(f32::total_cmp);
+    let last = values.len().saturating_sub(1) as f64;
+    parts.map(|part| {
+        let place = (last * part.clamp(0.0, 100.0) / 100.0).round() as usize;
+        values.get(place).copied().unwrap_or(0.0)
     })
 }
 

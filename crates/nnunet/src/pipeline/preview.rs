@@ -10,7 +10,7 @@ use nnunet_augment::{
     fill_patch,
 };
 use nnunet_draw::overlay::label_names;
-use nnunet_draw::{GridCell, Picture, draw_grid};
+use nnunet_draw::{GridCell, Picture, draw_grid, percentiles};
 use nnunet_image::CropBox;
 use nnunet_preprocess::{CaseStore, StoredCase};
 use nnunet_schema::{DatasetId, Spacing};
@@ -21,7 +21,7 @@ use super::{AugmentationChoice, Pipeline, PipelineError};
 /// Pixels from top to bottom of a slice.
 const PANEL: usize = 192;
 /// Percentiles of the patch as it is that are black and white in all its versions.
-const WINDOW: [f64; 2] = [0.01, 0.99];
+const WINDOW: [f64; 2] = [1.0, 99.0];
 
 /// What to show.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ impl Sheet {
 
         let plain = self.patch(&crop, &SampleDraw::default())?;
         let slice = self.best_slice(&plain);
-        let window = window(&self.slice(&plain, slice).0);
+        let window = percentiles(self.slice(&plain, slice).0, WINDOW);
         let mut row = vec![self.overview(&crop, slice, window)?];
         row.push(self.cell(&plain, slice, window, vec!["as it is".to_owned()]));
         let mut draws = Vec::new();
@@ -293,19 +293,6 @@ fn cut<T: Copy + Default>(shape: [usize; 3], volume: &[T], slice: usize) -> Arra
     let volume = ArrayView3::from_shape(shape, volume).ok();
     let slice = volume.map(|volume| volume.index_axis_move(Axis(0), slice).to_owned());
     slice.unwrap_or_default()
-}
-
-/// The intensities at the two ends of the window.
-fn window(slice: &Array2<f32>) -> [f32; 2] {
-    let mut values: Vec<f32> = slice.iter().copied().filter(|v| v.is_finite()).collect();
-    values.sort_unstable_by(f32::total_cmp);
-    let last = values.len().saturating_sub(1) as f64;
-    WINDOW.map(|share| {
-        values
-            .get((last * share).round() as usize)
-            .copied()
-            .unwrap_or(0.0)
-    })
 }
 
 /// What was drawn, in a few words.
