@@ -37,7 +37,10 @@ pub fn events_path(fold_folder: &Path) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Journal {
     folder: PathBuf,
-    events: EventFile,
+    /// Epochs that there were before the run.
+    earlier: usize,
+    /// Begun with the first epoch: a run that finds nothing to do leaves no empty file.
+    events: Option<EventFile>,
     drawn: Option<Instant>,
 }
 
@@ -47,7 +50,8 @@ impl Journal {
         lines::rewrite(&log_path(folder), records)?;
         Ok(Self {
             folder: folder.to_path_buf(),
-            events: EventFile::create(&events_path(folder), records.len())?,
+            earlier: records.len(),
+            events: None,
             drawn: None,
         })
     }
@@ -63,7 +67,11 @@ impl Journal {
             return Ok(());
         };
         lines::append(&log_path(&self.folder), record, timing)?;
-        self.events.add(record, timing)?;
+        let events = match &mut self.events {
+            Some(events) => events,
+            none => none.insert(EventFile::create(&events_path(&self.folder), self.earlier)?),
+        };
+        events.add(record, timing)?;
         let is_due = self.drawn.is_none_or(|at| at.elapsed() >= BETWEEN_PICTURES);
         if is_last || is_due {
             plot::draw(records)?.save(&plot_path(&self.folder))?;
