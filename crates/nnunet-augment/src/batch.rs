@@ -1,9 +1,4 @@
-use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
-
 use nnunet_schema::Shape;
-
-use crate::pool::BatchPool;
 
 /// Which batch of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,44 +41,5 @@ impl Target {
         self.labels.clear();
         self.labels.reserve_exact(samples * shape.volume());
         self.shape = [samples, z, y, x];
-    }
-}
-
-/// A batch whose buffers go back to its loader when it is dropped, to be filled again.
-#[derive(Debug)]
-pub struct LentBatch {
-    batch: Batch,
-    pool: Arc<BatchPool>,
-}
-
-impl LentBatch {
-    pub(crate) fn new(batch: Batch, pool: Arc<BatchPool>) -> Self {
-        Self { batch, pool }
-    }
-
-    /// The batch, to keep.
-    #[must_use]
-    pub fn into_batch(mut self) -> Batch {
-        std::mem::take(&mut self.batch)
-    }
-}
-
-impl Deref for LentBatch {
-    type Target = Batch;
-
-    fn deref(&self) -> &Batch {
-        &self.batch
-    }
-}
-
-impl DerefMut for LentBatch {
-    fn deref_mut(&mut self) -> &mut Batch {
-        &mut self.batch
-    }
-}
-
-impl Drop for LentBatch {
-    fn drop(&mut self) {
-        self.pool.put(std::mem::take(&mut self.batch));
     }
 }

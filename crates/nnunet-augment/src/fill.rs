@@ -68,7 +68,12 @@ pub fn fill_patch(
             spatial: Duration::ZERO,
         });
     };
-    let motion = Motion::new(draw, patch.shape, crop.shape.voxels(), geometry);
+    let motion = Motion::new(
+        draw.matrix(geometry),
+        patch.shape,
+        crop.shape.voxels(),
+        geometry,
+    );
     let image_window = draw.image_window(&motion);
     let label_window = SpatialDraw::label_window(&motion);
     let Scratch { image, labels, .. } = scratch;

@@ -64,7 +64,7 @@ mod targets;
 pub mod transforms;
 
 pub use augmentation::Augmentation;
-pub use batch::{Batch, BatchAddress, LentBatch, Target};
+pub use batch::{Batch, BatchAddress, Target};
 pub use cascade::CascadeCase;
 pub use config::{ForegroundRule, FreeCrops, LoaderConfig, LoaderMode};
 pub use draw::SampleDraw;
@@ -72,6 +72,7 @@ pub use encoding::{encode_classes, target_classes};
 pub use error::{AugmentError, SourceError, Stage};
 pub use fill::{Crop, FillTimes, fill_patch};
 pub use loader::BatchLoader;
+pub use pool::LentBatch;
 pub use random::{Generator, Purpose, SampleAddress};
 pub use sampler::{CropDraw, draw_crop};
 pub use setup::{AugmentationSetup, PatchGeometry};

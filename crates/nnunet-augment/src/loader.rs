@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use crate::batch::{Batch, BatchAddress, LentBatch};
-use crate::pool::BatchPool;
+use crate::batch::{Batch, BatchAddress};
+use crate::pool::{BatchPool, LentBatch};
 use crate::queue::OrderedQueue;
 use crate::sample::{BatchMaker, Workbench};
 use crate::statistics::LoaderStatistics;

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::sampling::RowPath;
-use super::spatial::SpatialDraw;
 use crate::setup::PatchGeometry;
 
 /// Points that rounding puts just outside the image still count as inside.
@@ -44,13 +43,13 @@ pub(crate) struct Motion {
 
 impl Motion {
     pub(crate) fn new(
-        draw: &SpatialDraw,
+        matrix: [[f64; 3]; 3],
         patch: [usize; 3],
         crop: [usize; 3],
         geometry: PatchGeometry,
     ) -> Self {
         Self {
-            matrix: draw.matrix(geometry),
+            matrix,
             patch,
             crop,
             geometry,
