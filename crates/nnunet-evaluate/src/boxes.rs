@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayView3, Axis, Slice};
 use nnunet_image::CropBox;
 
-use crate::components::for_each_run;
+use crate::rows::{for_each_row, for_each_run};
 
 /// The smallest box that holds both.
 pub(crate) fn around_both(a: CropBox, b: CropBox) -> CropBox {
@@ -19,26 +19,15 @@ pub(crate) fn around_both(a: CropBox, b: CropBox) -> CropBox {
 
 /// The box around each label that the map holds.
 pub(crate) fn label_boxes(labels: ArrayView3<'_, i16>) -> BTreeMap<i16, CropBox> {
-    let ny = labels.dim().1.max(1);
     let mut boxes: BTreeMap<i16, CropBox> = BTreeMap::new();
-    let mut copy = Vec::new();
-    for (i, row) in labels.rows().into_iter().enumerate() {
-        let (z, y) = (i / ny, i % ny);
-        let row = match row.to_slice() {
-            Some(row) => row,
-            None => {
-                copy.clear();
-                copy.extend(row.iter().copied());
-                &copy
-            }
-        };
+    for_each_row(labels, |[z, y], row| {
         for_each_run(row, |range, label| {
             if let Some(run) = CropBox::between([z, y, range.start], [z + 1, y + 1, range.end]) {
                 let known = boxes.entry(label).or_insert(run);
                 *known = around_both(*known, run);
             }
         });
-    }
+    });
     boxes
 }
 

@@ -30,6 +30,7 @@ mod folder;
 mod overlap;
 mod pairs;
 pub mod postprocessing;
+mod rows;
 pub mod select;
 mod summarise;
 pub mod surface;

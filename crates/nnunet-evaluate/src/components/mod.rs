@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::boxes::around_both;
 use crate::{EvaluateError, Label};
-pub(crate) use runs::for_each_run;
 use runs::{Run, RunRows};
 
 /// Which voxels touch each other. In an image of one slice the neighbours are those in the plane.

@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use ndarray::ArrayView3;
 
+use crate::rows::{for_each_row, for_each_run};
 use crate::{EvaluateError, Label};
-
-/// Voxels compared at once where a run is long.
-const BLOCK: usize = 32;
 
 /// Voxels of one class that follow each other in a row.
 #[derive(Clone, Copy, Debug)]
@@ -43,17 +41,9 @@ impl RunRows {
         let mut runs: Vec<Run> = Vec::new();
         let mut offsets = Vec::with_capacity(nz * ny + 1);
         offsets.push(0);
-        let mut copy = Vec::new();
-        for row in labels.rows() {
+        let mut fits = true;
+        for_each_row(labels, |_, row| {
             let first = runs.len();
-            let row = match row.to_slice() {
-                Some(row) => row,
-                None => {
-                    copy.clear();
-                    copy.extend(row.iter().copied());
-                    &copy
-                }
-            };
             for_each_run(row, |range, label| {
                 let id = u32::from(class(label));
                 let (start, end) = (range.start as u32, range.end as u32);
@@ -63,7 +53,11 @@ impl RunRows {
                     _ => runs.push(Run { start, end, id }),
                 }
             });
-            offsets.push(u32::try_from(runs.len()).map_err(|_| too_many())?);
+            fits &= u32::try_from(runs.len()).is_ok();
+            offsets.push(runs.len() as u32);
+        });
+        if !fits {
+            return Err(too_many());
         }
         Ok(Self {
             shape: [nz, ny, nx],
@@ -87,31 +81,4 @@ impl RunRows {
             (row / ny, row % ny, range)
         })
     }
-}
-
-/// Calls `found` for each stretch of equal values.
-pub(crate) fn for_each_run<T: Copy + PartialEq>(
-    values: &[T],
-    mut found: impl FnMut(Range<usize>, T),
-) {
-    let mut start = 0;
-    while let Some(first) = values.get(start) {
-        let end = start + run_length(&values[start..], *first);
-        found(start..end, *first);
-        start = end;
-    }
-}
-
-/// How many of the first values are `first`.
-fn run_length<T: Copy + PartialEq>(values: &[T], first: T) -> usize {
-    let mut length = 0;
-    for block in values.chunks_exact(BLOCK) {
-        // `&` rather than `all`: no early exit, so that it becomes vector instructions.
-        if !block.iter().fold(true, |same, v| same & (*v == first)) {
-            break;
-        }
-        length += BLOCK;
-    }
-    let rest = values[length..].iter();
-    length + rest.take_while(|v| **v == first).count()
 }

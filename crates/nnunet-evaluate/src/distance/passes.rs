@@ -5,7 +5,7 @@ use nnunet_schema::Spacing;
 
 use super::Real;
 use super::envelope::Envelope;
-use crate::components::for_each_run;
+use crate::rows::{for_each_row, for_each_run};
 
 /// Columns taken together: enough to use whole cache lines, few enough to stay in the cache.
 const COLUMNS: usize = 64;
@@ -21,17 +21,7 @@ pub(super) fn transform<R: Real>(
     let (nz, ny, nx) = mask.dim();
     let [dz, dy, dx] = spacing.mm();
     let mut squares = Vec::with_capacity(mask.len());
-    let mut copy = Vec::new();
-    for row in mask.rows() {
-        match row.to_slice() {
-            Some(row) => append_row(&mut squares, row, &is_site, dx),
-            None => {
-                copy.clear();
-                copy.extend(row.iter().copied());
-                append_row(&mut squares, &copy, &is_site, dx);
-            }
-        }
-    }
+    for_each_row(mask, |_, row| append_row(&mut squares, row, &is_site, dx));
     if ny > 1 && nx > 0 {
         let mut block = Block::new(ny, dy);
         for slice in squares.chunks_mut(ny * nx) {
