@@ -11,7 +11,7 @@ use anyhow::Context;
 use ndarray::{Array4, Axis};
 use nnunet::image::{Geometry, Image, LabelMap};
 use nnunet::infer::{Mirroring, PredictOptions, Predictor, WindowSum};
-use nnunet::schema::{Shape, Spacing};
+use nnunet::schema::{RuleSet, Shape, Spacing};
 
 #[path = "support/small_model.rs"]
 mod small_model;
@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let model = match std::env::args_os().nth(1) {
         Some(path) => PathBuf::from(path),
-        None => small_model::write(folder.path())?,
+        None => small_model::write(folder.path(), RuleSet::V2)?,
     };
     let options = PredictOptions {
         mirroring: Mirroring::Off,

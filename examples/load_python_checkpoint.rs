@@ -3,23 +3,25 @@
 //! small one first, as the Python program could read it.
 #![allow(clippy::print_stdout)] // an example shows what it found
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use nnunet::model::{
-    Device, ModelInfo, NetworkSpec, PythonCheckpoint, PythonMetadata, Strictness, Tensor, UNet,
+    CheckpointKind, Device, ModelInfo, PythonCheckpoint, Strictness, Tensor, UNet,
 };
-use nnunet::planner::{Planner, Rules};
-use nnunet::schema::plans::{PlanOverrides, RuleSet};
-use nnunet::schema::{DatasetDescription, DatasetFingerprint, Plans};
-use serde_json::json;
+use nnunet::schema::{Fold, Plans, RuleSet, layout};
+
+#[path = "support/small_model.rs"]
+mod small_model;
 
 fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = match std::env::args_os().nth(1) {
         Some(path) => PathBuf::from(path),
-        None => write_one(folder.path())?,
+        None => {
+            let model = small_model::write(folder.path(), RuleSet::ResencM)?;
+            CheckpointKind::Final.python_path(&layout::fold(&model, Fold::Number(0)))
+        }
     };
 
     // Nothing in the file is run: what means nothing here is listed instead.
@@ -54,48 +56,4 @@ fn main() -> anyhow::Result<()> {
     let logits = network.infer(&Tensor::f_from_slice(&zeros)?.f_view(shape.as_slice())?)?;
     println!("logits of shape {:?}", logits.size());
     Ok(())
-}
-
-/// An untrained residual-encoder network of a small plan, as `checkpoint_final.pth`.
-fn write_one(folder: &Path) -> anyhow::Result<PathBuf> {
-    let labels = json!({
-        "channel_names": {"0": "MRI"}, "labels": {"background": 0, "organ": 1, "tumour": 2},
-        "numTraining": 2, "file_ending": ".nii.gz",
-    });
-    let facts = json!({
-        "shapes_after_crop": [[32, 40, 40], [32, 40, 40]],
-        "spacings": [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]],
-        "median_relative_size_after_cropping": 1.0,
-        "foreground_intensity_properties_per_channel": {"0": {
-            "max": 420, "mean": 99, "median": 101, "min": -400, "percentile_00_5": -17,
-            "percentile_99_5": 201, "std": 40
-        }},
-    });
-    let dataset: DatasetDescription = serde_json::from_value(labels.clone())?;
-    let facts: DatasetFingerprint = serde_json::from_value(facts)?;
-    let rules = Rules::of(RuleSet::ResencM)?;
-    let budget = rules.reference_budget();
-    let small = PlanOverrides {
-        base_features: Some(4),
-        ..PlanOverrides::default()
-    };
-    let name = "Dataset001_Example";
-    let plans = Planner::new(rules).plan(&facts, &dataset, name, &budget, &small)?;
-
-    let configuration = "3d_fullres";
-    let spec = NetworkSpec::of_model(&plans, configuration, &dataset)?;
-    let mut network = UNet::zeros(spec, Device::Cpu)?;
-    network.initialise(1)?;
-    let mut metadata = PythonMetadata {
-        trainer_name: Some("nnUNetTrainer".to_owned()),
-        inference_allowed_mirroring_axes: Some(vec![0, 1, 2]),
-        ..PythonMetadata::default()
-    };
-    metadata.init_args.plans = serde_json::to_value(&plans)?;
-    metadata.init_args.dataset_json = labels;
-    metadata.init_args.configuration = Some(configuration.to_owned());
-    metadata.init_args.fold = Some("0".to_owned());
-    let path = folder.join("checkpoint_final.pth");
-    PythonCheckpoint::save(&path, &network, &HashMap::new(), &metadata)?;
-    Ok(path)
 }

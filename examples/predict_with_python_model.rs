@@ -10,6 +10,7 @@ use nnunet::image::FormatRegistry;
 use nnunet::infer::{PredictOptions, Predictor};
 use nnunet::model::Device;
 use nnunet::phantom::{Phantom, PhantomConfig};
+use nnunet::schema::RuleSet;
 
 #[path = "support/small_model.rs"]
 mod small_model;
@@ -21,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     let (model, image) = match (arguments.next(), arguments.next()) {
         (Some(model), Some(image)) => (model, formats.read_image(&image)?),
         _ => (
-            small_model::write(folder.path())?,
+            small_model::write(folder.path(), RuleSet::V2)?,
             Phantom::generate(&PhantomConfig::default(), 0)?.image,
         ),
     };

@@ -9,8 +9,8 @@ use nnunet::schema::plans::{PlanOverrides, RuleSet};
 use nnunet::schema::{DatasetDescription, DatasetFingerprint, Fold, layout};
 use serde_json::json;
 
-/// Writes the folder of a model with one fold below `folder`.
-pub(crate) fn write(folder: &Path) -> anyhow::Result<PathBuf> {
+/// Writes the folder of a model with one fold below `folder`, planned with these rules.
+pub(crate) fn write(folder: &Path, rules: RuleSet) -> anyhow::Result<PathBuf> {
     let labels = json!({
         "channel_names": {"0": "MRI"}, "labels": {"background": 0, "organ": 1, "tumour": 2},
         "numTraining": 2, "file_ending": ".nii.gz",
@@ -26,7 +26,7 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<PathBuf> {
     });
     let dataset: DatasetDescription = serde_json::from_value(labels.clone())?;
     let facts: DatasetFingerprint = serde_json::from_value(facts)?;
-    let rules = Rules::of(RuleSet::V2)?;
+    let rules = Rules::of(rules)?;
     let budget = rules.reference_budget();
     let small = PlanOverrides {
         base_features: Some(4),
@@ -49,7 +49,10 @@ pub(crate) fn write(folder: &Path) -> anyhow::Result<PathBuf> {
     metadata.init_args.configuration = Some(configuration.to_owned());
     metadata.init_args.fold = Some("0".to_owned());
 
-    let model = folder.join("nnUNetTrainer__nnUNetPlans__3d_fullres");
+    let model = folder.join(format!(
+        "nnUNetTrainer__{}__{configuration}",
+        plans.plans_name
+    ));
     plans.save(&layout::model_plans(&model))?;
     dataset.save(&layout::dataset_json(&model))?;
     let path = CheckpointKind::Final.python_path(&layout::fold(&model, Fold::Number(0)));
