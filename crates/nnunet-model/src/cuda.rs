@@ -76,8 +76,9 @@ fn open(path: PathBuf) -> CudaLibrary {
     }
 }
 
-/// Where the libtorch of this process lies.
-fn libtorch_folder() -> Option<PathBuf> {
+/// The folder that the libtorch of this process was loaded from, where the system tells.
+#[must_use]
+pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     folder_of("libtorch_cpu.so", &maps)
 }

@@ -35,7 +35,7 @@ pub mod weights;
 pub use blocks::{Arithmetic, Mode};
 pub use buffers::Buffers;
 pub use checkpoint::{Checkpoint, CheckpointKind, CheckpointMetadata, TrainingLog};
-pub use cuda::CudaLibrary;
+pub use cuda::{CudaLibrary, libtorch_folder};
 pub use device::DeviceChoice;
 pub use error::ModelError;
 pub use info::ModelInfo;
