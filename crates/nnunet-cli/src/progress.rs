@@ -38,24 +38,9 @@ impl Progress for TerminalProgress {
     fn start(&self, what: &str, total: usize) -> Box<dyn Task> {
         if !self.is_terminal {
             eprintln!("{what}: {total} to do");
-            return Box::new(Lines {
-                what: what.to_owned(),
-                total,
-                done: AtomicUsize::new(0),
-                last: Mutex::new(Instant::now()),
-                started: Instant::now(),
-            });
+            return Box::new(Lines::new(what, total, Rank::Whole));
         }
-        let bar = self.bars.add(ProgressBar::new(total as u64));
-        let style = ProgressStyle::with_template(
-            "{prefix:.bold} {bar:30.cyan/dim} {pos}/{len} {elapsed}<{eta} {wide_msg}",
-        );
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("━╸─"));
-        }
-        bar.set_prefix(what.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Box::new(Bar(bar))
+        Box::new(Bar::new(&self.bars, what, total, Rank::Whole))
     }
 
     fn note(&self, text: &str) {
@@ -67,19 +52,55 @@ impl Progress for TerminalProgress {
     }
 }
 
+/// Whether a piece of work stands for itself or is a step of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rank {
+    Whole,
+    Part,
+}
+
 #[derive(Debug)]
-struct Bar(ProgressBar);
+struct Bar {
+    bar: ProgressBar,
+    /// Where the bars of its parts are drawn.
+    bars: MultiProgress,
+    rank: Rank,
+}
+
+impl Bar {
+    fn new(bars: &MultiProgress, what: &str, total: usize, rank: Rank) -> Self {
+        let bar = bars.add(ProgressBar::new(total as u64));
+        let style = ProgressStyle::with_template(
+            "{prefix:.bold} {bar:30.cyan/dim} {pos}/{len} {elapsed}<{eta} {wide_msg}",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        bar.set_prefix(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(250));
+        let bars = bars.clone();
+        Self { bar, bars, rank }
+    }
+}
 
 impl Task for Bar {
     fn step(&self, item: &str) {
-        self.0.set_message(item.to_owned());
-        self.0.inc(1);
+        self.bar.set_message(item.to_owned());
+        self.bar.inc(1);
+    }
+
+    fn part(&self, what: &str, total: usize) -> Box<dyn Task> {
+        Box::new(Self::new(&self.bars, what, total, Rank::Part))
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.abandon();
+        match self.rank {
+            Rank::Whole => self.bar.abandon(),
+            // A folder has as many as it has cases.
+            Rank::Part => self.bar.finish_and_clear(),
+        }
     }
 }
 
@@ -87,9 +108,23 @@ impl Drop for Bar {
 struct Lines {
     what: String,
     total: usize,
+    rank: Rank,
     done: AtomicUsize,
     last: Mutex<Instant>,
     started: Instant,
+}
+
+impl Lines {
+    fn new(what: &str, total: usize, rank: Rank) -> Self {
+        Self {
+            what: what.to_owned(),
+            total,
+            rank,
+            done: AtomicUsize::new(0),
+            last: Mutex::new(Instant::now()),
+            started: Instant::now(),
+        }
+    }
 }
 
 impl Task for Lines {
@@ -98,13 +133,46 @@ impl Task for Lines {
         let Ok(mut last) = self.last.lock() else {
             return;
         };
-        if last.elapsed() >= LINE_INTERVAL || done == self.total {
+        let is_end = self.rank == Rank::Whole && done == self.total;
+        if last.elapsed() >= LINE_INTERVAL || is_end {
             *last = Instant::now();
-            let seconds = self.started.elapsed().as_secs();
             eprintln!(
-                "{}: {done}/{} after {seconds} s, {item}",
-                self.what, self.total
+                "{}",
+                line(&self.what, done, self.total, self.started.elapsed(), item)
             );
         }
+    }
+
+    fn part(&self, what: &str, total: usize) -> Box<dyn Task> {
+        Box::new(Self::new(what, total, Rank::Part))
+    }
+}
+
+/// What is said of a piece of work: how far it is, and how long it will take if it goes on like
+/// this.
+fn line(what: &str, done: usize, total: usize, elapsed: Duration, item: &str) -> String {
+    let mut text = format!("{what}: {done}/{total} after {} s", elapsed.as_secs());
+    let left = total.saturating_sub(done);
+    if done > 0 && left > 0 {
+        let seconds = elapsed.as_secs_f64() / done as f64 * left as f64;
+        text.push_str(&format!(", about {seconds:.0} s left"));
+    }
+    if !item.is_empty() {
+        text.push_str(&format!(", {item}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_how_far_it_is_and_how_long_it_will_take() {
+        let after = |seconds| Duration::from_secs(seconds);
+        let text = line("predict", 50, 200, after(10), "case_1");
+        assert_eq!(text, "predict: 50/200 after 10 s, about 30 s left, case_1");
+        let text = line("predict", 200, 200, after(40), "");
+        assert_eq!(text, "predict: 200/200 after 40 s");
     }
 }

@@ -1,14 +1,16 @@
 //! The cost of everything but the network: cutting windows, weighting, adding up, dividing,
 //! deciding. A network that answers at once predicts 200³ voxels in 216 windows of 64³, 3 classes.
+//! `sliding.py` beside this file is the same of the Python program.
+#![allow(clippy::print_stdout)]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array4;
-use nnunet_image::{CropBox, Geometry};
 use nnunet_infer::{InferError, Mirroring, Network, PredictOptions, Recipe, predict_with_network};
 use nnunet_model::{Device, Tensor};
-use nnunet_preprocess::{CaseProperties, ClassLocations};
-use nnunet_schema::{AxisPermutation, DatasetDescription, Plans, Shape, Spacing};
+use nnunet_schema::{DatasetDescription, Shape};
 use serde_json::json;
+
+mod support;
 
 /// A network that has its answer ready.
 #[derive(Debug)]
@@ -23,52 +25,9 @@ impl Network for Constant {
     }
 }
 
-fn plans() -> Result<Plans, serde_json::Error> {
-    let resampling = json!({"order": 1});
-    let function = "resample_data_or_seg_to_shape";
-    let configuration = json!({
-        "data_identifier": "test", "preprocessor_name": "DefaultPreprocessor", "batch_size": 2,
-        "patch_size": [64, 64, 64], "median_image_size_in_voxels": [64, 64, 64],
-        "spacing": [1.0, 1.0, 1.0], "normalization_schemes": ["NoNormalization"],
-        "use_mask_for_norm": [false], "resampling_fn_data": function,
-        "resampling_fn_seg": function, "resampling_fn_data_kwargs": resampling,
-        "resampling_fn_seg_kwargs": resampling, "resampling_fn_probabilities": function,
-        "resampling_fn_probabilities_kwargs": resampling,
-        "architecture": {"network_class_name": "a.PlainConvUNet", "arch_kwargs": {
-            "n_stages": 1, "features_per_stage": [2], "conv_op": "Conv3d",
-            "kernel_sizes": [[3, 3, 3]], "strides": [[1, 1, 1]], "n_conv_per_stage": [1],
-            "n_conv_per_stage_decoder": [], "conv_bias": true, "norm_op": null,
-            "norm_op_kwargs": null, "dropout_op": null, "dropout_op_kwargs": null,
-            "nonlin": null, "nonlin_kwargs": null}},
-        "batch_dice": true
-    });
-    serde_json::from_value(json!({
-        "dataset_name": "Dataset001_Bench", "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
-        "original_median_shape_after_transp": [200, 200, 200],
-        "image_reader_writer": "SimpleITKIO", "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2], "configurations": {"test": configuration},
-        "experiment_planner_used": "ExperimentPlanner",
-        "foreground_intensity_properties_per_channel": {}
-    }))
-}
-
 fn dataset() -> Result<DatasetDescription, serde_json::Error> {
     serde_json::from_value(json!({"channel_names": {"0": "MRI"}, "numTraining": 1,
         "labels": {"background": 0, "a": 1, "b": 2}, "file_ending": ".nii.gz"}))
-}
-
-fn case(preprocessed: Shape, original: Shape) -> CaseProperties {
-    CaseProperties {
-        spacing: Spacing::ISOTROPIC_1MM,
-        geometry: Geometry::axis_aligned(Spacing::ISOTROPIC_1MM),
-        transpose_forward: AxisPermutation::IDENTITY,
-        shape_before_cropping: original,
-        bbox_used_for_cropping: CropBox::whole(original),
-        shape_after_cropping_and_before_resampling: original,
-        shape_after_resampling: preprocessed,
-        class_locations: ClassLocations::default(),
-    }
 }
 
 fn sliding(criterion: &mut Criterion) {
@@ -82,7 +41,7 @@ fn sliding(criterion: &mut Criterion) {
         mirroring: Mirroring::Off,
         ..PredictOptions::default()
     };
-    let (Ok(plans), Ok(dataset)) = (plans(), dataset()) else {
+    let (Ok(plans), Ok(dataset)) = (support::plans([64; 3], 1.0), dataset()) else {
         return;
     };
     let Ok(recipe) = Recipe::new(&plans, "test", &dataset, &[], &options) else {
@@ -103,9 +62,12 @@ fn sliding(criterion: &mut Criterion) {
         ),
     ];
     for (name, preprocessed, original) in runs {
-        let properties = case(Shape::new(preprocessed), Shape::new(original));
+        let properties = support::case(Shape::new(preprocessed), Shape::new(original));
         let [z, y, x] = preprocessed;
-        let data = Array4::<f32>::zeros((1, z, y, x));
+        let mut data = Array4::<f32>::zeros((1, z, y, x));
+        // Not only promised by the system, so that the image counts as there before.
+        data.fill(0.5);
+        let before = support::memory("VmRSS");
         group.throughput(Throughput::Elements(
             properties.shape_before_cropping.volume() as u64,
         ));
@@ -114,6 +76,8 @@ fn sliding(criterion: &mut Criterion) {
                 predict_with_network(&network, &recipe, "bench", data.view(), &properties)
             });
         });
+        let peak = support::memory("VmHWM").saturating_sub(before);
+        println!("{name}: peak {peak} MB above {before} MB");
     }
     group.finish();
 }

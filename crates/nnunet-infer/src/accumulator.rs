@@ -51,6 +51,14 @@ impl<'a, T: Sum> Accumulator<'a, T> {
         }
     }
 
+    /// Goes on from sums that were begun elsewhere: slices `(class, y, x)` of the padded image from
+    /// `first` on.
+    pub(crate) fn starting_with(mut self, first: usize, slices: Vec<Vec<T>>) -> Self {
+        self.first = first;
+        self.slices = slices.into();
+        self
+    }
+
     /// Adds the outputs `(class, z, y, x)` of the window at `position` of the padded image, which
     /// must not begin in a slice that was released.
     pub(crate) fn add(&mut self, position: [usize; 3], values: &[f32]) -> Result<(), InferError> {
@@ -108,41 +116,12 @@ impl<'a, T: Sum> Accumulator<'a, T> {
             let buffer = self.spare_finished.pop();
             let (mut slice, left) = T::finish(sums, buffer);
             self.spare.extend(left);
-            self.trim(&mut slice, z)?;
+            trim(self.case, self.tiling, &mut slice, z)?;
             if let Some(done) = sink.take(slice)? {
                 T::recycle(done, &mut self.spare, &mut self.spare_finished);
             }
         }
         Ok(())
-    }
-
-    /// Cuts the padding off, and refuses what is no number.
-    fn trim(&self, slice: &mut Vec<f32>, image_z: usize) -> Result<(), InferError> {
-        let [_, height, width] = self.tiling.padded().voxels();
-        let [_, rows, columns] = self.tiling.image().voxels();
-        let [_, skip_y, skip_x] = self.tiling.padding_before();
-        // Rows move towards the front, so the cut can happen in place.
-        for head in 0..self.heads {
-            for y in 0..rows {
-                let from = (head * height + skip_y + y) * width + skip_x;
-                let to = (head * rows + y) * columns;
-                if from != to {
-                    slice.copy_within(from..from + columns, to);
-                }
-            }
-        }
-        slice.truncate(self.heads * rows * columns);
-        let finite = (slice.chunks(4096)).all(|part| {
-            part.iter()
-                .fold(true, |finite, value| finite & value.is_finite())
-        });
-        if finite {
-            return Ok(());
-        }
-        Err(InferError::NonFinite {
-            case: self.case.to_owned(),
-            slice: image_z,
-        })
     }
 
     fn blank_slice(&mut self) -> Result<Vec<T>, InferError> {
@@ -159,6 +138,41 @@ impl<'a, T: Sum> Accumulator<'a, T> {
         slice.resize(length, T::default());
         Ok(slice)
     }
+}
+
+/// Cuts the padding off a slice `(class, y, x)`, and refuses what is no number.
+pub(crate) fn trim(
+    case: &str,
+    tiling: &Tiling,
+    slice: &mut Vec<f32>,
+    image_z: usize,
+) -> Result<(), InferError> {
+    let [_, height, width] = tiling.padded().voxels();
+    let [_, rows, columns] = tiling.image().voxels();
+    let [_, skip_y, skip_x] = tiling.padding_before();
+    let heads = slice.len() / (height * width).max(1);
+    // Rows move towards the front, so the cut can happen in place.
+    for head in 0..heads {
+        for y in 0..rows {
+            let from = (head * height + skip_y + y) * width + skip_x;
+            let to = (head * rows + y) * columns;
+            if from != to {
+                slice.copy_within(from..from + columns, to);
+            }
+        }
+    }
+    slice.truncate(heads * rows * columns);
+    let finite = (slice.chunks(4096)).all(|part| {
+        part.iter()
+            .fold(true, |finite, value| finite & value.is_finite())
+    });
+    if finite {
+        return Ok(());
+    }
+    Err(InferError::NonFinite {
+        case: case.to_owned(),
+        slice: image_z,
+    })
 }
 
 #[cfg(test)]

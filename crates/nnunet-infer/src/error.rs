@@ -173,13 +173,15 @@ pub enum InferError {
     },
     /// More memory than the user allowed.
     #[error(
-        "case `{case}` needs {needed} bytes beside the network ({plan}), but the limit is {limit}: \
-         {advice}"
+        "case `{case}` needs {needed} bytes of {place} beside the network ({plan}), but the limit \
+         is {limit}: {advice}"
     )]
     MemoryLimit {
         /// The case.
         case: String,
-        /// Bytes of the image, the sliding window and the label map.
+        /// Which memory.
+        place: &'static str,
+        /// Bytes of the image, the sliding window and the label map, or of what lies on a device.
         needed: u64,
         /// The limit in bytes.
         limit: u64,

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Instant;
 
 use nnunet_image::{FormatRegistry, LabelMap, RawCase, find_cases};
-use nnunet_model::Device;
 use nnunet_preprocess::PreprocessedCase;
 use nnunet_schema::{Progress, Task, atomic, layout};
 
@@ -166,7 +165,7 @@ impl Predictor {
             for (mut job, prepared) in prepared {
                 let id = job.case.id.clone();
                 let labels =
-                    prepared.and_then(|case| guarded(&id, || self.network(&mut job, &case)));
+                    prepared.and_then(|case| guarded(&id, || self.network(&mut job, &case, run)));
                 if to_writer.send((job, labels)).is_err() {
                     break;
                 }
@@ -180,12 +179,13 @@ impl Predictor {
         &self,
         job: &mut Job,
         case: &PreprocessedCase,
+        run: Run<'_>,
     ) -> Result<(LabelMap, Option<PathBuf>), InferError> {
-        let (shape, whole) = (case.shape(), case.properties.shape_before_cropping);
-        let device = self.options().device.open().unwrap_or(Device::Cpu);
-        let plan = self.recipe().memory_plan(shape, whole, device)?;
-        job.record.windows = Some(self.recipe().tiling(shape)?.windows().len());
-        job.record.planned_bytes = Some(plan.total());
+        let id = &job.case.id;
+        let planned = self.case_plan(id, case)?;
+        job.record.windows = Some(planned.windows);
+        job.record.planned_bytes = Some(planned.memory.total());
+        let windows = run.task.part(&format!("{id}: windows"), planned.windows);
         let saved = self.options().probabilities;
         let mut chunked = saved.any().then(|| match saved.chunked {
             Some(precision) => (beside(&job.target, &job.case.id, "zarr"), precision),
@@ -202,9 +202,10 @@ impl Predictor {
             .map(|(target, precision)| ProbabilityWriter::new(target, *precision));
         let wanted = Wanted {
             probabilities: writer.as_mut().map(|writer| writer as _),
+            progress: Some(windows.as_ref()),
             ..Wanted::default()
         };
-        let Predicted { labels, times, .. } = self.run(&job.case.id, case, wanted)?;
+        let Predicted { labels, times, .. } = self.run(id, case, wanted)?;
         job.record.seconds.network = times.network.as_secs_f64();
         job.record.seconds.export = times.export.as_secs_f64();
         Ok((labels, chunked.take().map(|(target, _)| target)))

@@ -22,7 +22,9 @@
 mod accumulator;
 mod averaging;
 mod cascade;
+mod case_plan;
 mod cut;
+mod device_sums;
 mod ensemble;
 mod error;
 mod export;
@@ -47,6 +49,7 @@ pub mod tiling;
 mod windows;
 
 pub use averaging::Averaging;
+pub use case_plan::CasePlan;
 pub use ensemble::{
     EnsembleOptions, ensemble_case, ensemble_folders, has_probabilities, remove_probabilities,
 };
@@ -58,13 +61,13 @@ pub use memory::MemoryPlan;
 pub use network::Network;
 pub use options::{
     ExistingOutputs, Mirroring, Precision, PredictOptions, ProbabilityPrecision, SaveProbabilities,
-    SumPrecision, WindowBatch,
+    SumPlace, SumPrecision, WindowBatch,
 };
 pub use predict::{predict_with_network, predict_with_networks};
 pub use predictor::Predictor;
 pub use probabilities::{ProbabilitySink, ProbabilityStore, ProbabilityWriter};
 pub use recipe::Recipe;
-pub use report::{CaseOutcome, CaseRecord, RunReport, StageSeconds, peak_resident};
+pub use report::{CaseOutcome, CaseRecord, LIBTORCH, RunReport, StageSeconds, peak_resident};
 pub use request::{FolderRequest, Shard};
 pub use tiling::{Tiling, axis_positions};
 pub use windows::{Window, WindowSum, Windows};

@@ -112,8 +112,8 @@ impl Predictor {
         next_shapes: &[Shape],
     ) -> Result<(LabelMap, Vec<Array3<i16>>), InferError> {
         let wanted = Wanted {
-            probabilities: None,
             next_shapes,
+            ..Wanted::default()
         };
         let predicted = self.run(case, prepared, wanted)?;
         Ok((predicted.labels, predicted.next_stages))

@@ -25,11 +25,18 @@ pub struct PredictOptions {
     pub existing: ExistingOutputs,
     /// Which probabilities are saved beside the label maps of a folder; usually none.
     pub probabilities: SaveProbabilities,
-    /// Number format that overlapping windows are added up in.
-    pub sums: SumPrecision,
+    /// Number format that overlapping windows are added up in. None means single precision, or
+    /// half where only that fits the limits.
+    pub sums: Option<SumPrecision>,
+    /// Where they are added up. None means on the device of the networks where it is a GPU and
+    /// they fit its limit and its memory, else in the memory of the processor.
+    pub sum_place: Option<SumPlace>,
     /// The most memory that a case may take beside the network and the whole image as read,
     /// bytes; none means what the machine has.
     pub memory_limit: Option<u64>,
+    /// The most memory of a GPU that the windows and sums of a case may take beside the weights and
+    /// feature maps of the networks, bytes; none means what the device has.
+    pub device_memory_limit: Option<u64>,
 }
 
 impl Default for PredictOptions {
@@ -43,8 +50,10 @@ impl Default for PredictOptions {
             checkpoint: CheckpointKind::Final,
             existing: ExistingOutputs::default(),
             probabilities: SaveProbabilities::default(),
-            sums: SumPrecision::default(),
+            sums: None,
+            sum_place: None,
             memory_limit: None,
+            device_memory_limit: None,
         }
     }
 }
@@ -61,6 +70,8 @@ pub enum Mirroring {
 }
 
 /// How many windows go through the network at once. Results don't depend on it beyond rounding.
+///
+/// A number is kept or refused; automatic ones become one at a time where more don't fit a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WindowBatch {
     /// One large window, or several small ones, as the device likes it.
@@ -95,15 +106,24 @@ impl Precision {
     }
 }
 
-/// Number format that overlapping windows are added up in, in the memory of the processor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Number format that overlapping windows are added up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SumPrecision {
     /// Four bytes per class and voxel under the windows.
-    #[default]
     Single,
     /// Two bytes: half of the memory that many classes take, three significant digits, which is
     /// what the Python program has.
     Half,
+}
+
+/// Where overlapping windows are added up. Only the slices that windows still reach are held, in
+/// either place, and the results are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SumPlace {
+    /// In the memory of the processor: outputs of every window are brought there.
+    Host,
+    /// In the memory of the device of the networks: only finished slices leave it.
+    Device,
 }
 
 /// Which probabilities of all classes at full resolution are saved; usually none.
@@ -129,8 +149,12 @@ pub enum ProbabilityPrecision {
     /// 32 bits.
     #[default]
     Single,
-    /// 16 bits: half the space, three significant digits.
+    /// 16 bits, floating: half the space, three significant digits; off by at most 0.00025.
     Half,
+    /// 16 bits in equal steps of 1/65535: off by at most 0.0000077.
+    Steps16,
+    /// 8 bits in equal steps of 1/255: a quarter of the space, off by at most 0.002.
+    Steps8,
 }
 
 /// What happens to cases of a folder that have an output already.

@@ -6,11 +6,10 @@ use ndarray::{Array3, ArrayView4, Axis};
 use nnunet_image::LabelMap;
 use nnunet_model::Device;
 use nnunet_preprocess::CaseProperties;
-use nnunet_schema::Shape;
+use nnunet_schema::{NoProgress, Shape, Task};
 
 use crate::accumulator::SliceSink;
 use crate::export::LabelExport;
-use crate::memory;
 use crate::next_stage::{Exports, NextGrid};
 use crate::probabilities::ProbabilityStream;
 use crate::sliding::SlidingWindow;
@@ -60,6 +59,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) probabilities: Option<&'a mut dyn ProbabilitySink>,
     /// Shapes of other preprocessed grids of the case that labels are wanted on.
     pub(crate) next_shapes: &'a [Shape],
+    /// Told of every window.
+    pub(crate) progress: Option<&'a dyn Task>,
 }
 
 /// What a prediction gives.
@@ -101,16 +102,7 @@ pub(crate) fn predict_case(
     check_properties(case, shape, properties)?;
     let tiling = recipe.tiling(shape)?;
     let device = networks.first().map_or(Device::Cpu, |n| n.device());
-    if let Some(limit) = recipe.memory_limit {
-        memory::check(
-            recipe,
-            case,
-            shape,
-            properties.shape_before_cropping,
-            device,
-            limit,
-        )?;
-    }
+    let plan = recipe.fitting_plan(case, shape, properties.shape_before_cropping, device)?;
     let window = SlidingWindow {
         case,
         networks,
@@ -120,9 +112,9 @@ pub(crate) fn predict_case(
         averaging: recipe.averaging(),
         classes: recipe.decision.classes(),
         heads: recipe.heads(),
-        batch: recipe.windows_at_once(device).min(tiling.windows().len()),
         precision: recipe.precision,
-        sums: recipe.sums,
+        plan,
+        progress: wanted.progress.unwrap_or(&NoProgress),
     };
     let grids: Vec<NextGrid> = (wanted.next_shapes.iter())
         .map(|shape| recipe.next_grid(properties, *shape))

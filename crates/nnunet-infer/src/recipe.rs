@@ -5,11 +5,10 @@ use nnunet_schema::plans::ResamplingFunction;
 use nnunet_schema::{Configuration, DatasetDescription, Plans, Shape};
 
 use crate::averaging::{Decision, label_values};
+use crate::memory::{Needs, Wishes};
 use crate::mirror::mirrorings;
 use crate::sliding::automatic_batch;
-use crate::{
-    Averaging, InferError, MemoryPlan, Precision, PredictOptions, SumPrecision, Tiling, WindowBatch,
-};
+use crate::{Averaging, InferError, MemoryPlan, Precision, PredictOptions, Tiling, WindowBatch};
 
 /// Everything about predicting with a configuration but the networks: checked once, used for
 /// all cases.
@@ -25,10 +24,8 @@ pub struct Recipe {
     pub(crate) mirrorings: Vec<Vec<i64>>,
     resampling: ResamplingFunction,
     step: f64,
-    batch: WindowBatch,
     pub(crate) precision: Precision,
-    pub(crate) sums: SumPrecision,
-    pub(crate) memory_limit: Option<u64>,
+    pub(crate) wishes: Wishes,
 }
 
 impl Recipe {
@@ -63,10 +60,8 @@ impl Recipe {
             decision: Decision::new(&scheme, averaging)?,
             mirrorings: mirrorings(mirror_axes, spatial, options.mirroring)?,
             step: options.step,
-            batch: options.windows_per_batch,
             precision: options.precision,
-            sums: options.sums,
-            memory_limit: options.memory_limit,
+            wishes: Wishes::new(options),
             configuration,
         };
         recipe.tiling(Shape::new([1; 3]))?;
@@ -144,24 +139,10 @@ impl Recipe {
         )
     }
 
-    pub(crate) const fn batch(&self) -> WindowBatch {
-        self.batch
-    }
-
-    pub(crate) const fn with_memory_settings(
-        mut self,
-        batch: WindowBatch,
-        sums: SumPrecision,
-    ) -> Self {
-        self.batch = batch;
-        self.sums = sums;
-        self
-    }
-
-    /// Windows that go through a network on `device` at once.
+    /// Windows that go through a network on `device` at once, unless fewer fit a limit.
     #[must_use]
     pub fn windows_at_once(&self, device: Device) -> usize {
-        match self.batch {
+        match self.wishes.batch {
             WindowBatch::Windows(count) => count.get(),
             WindowBatch::Automatic => {
                 automatic_batch(device, self.configuration.patch_shape().volume())
@@ -170,7 +151,8 @@ impl Recipe {
     }
 
     /// What predicting a case on `device` takes, for a case that becomes `preprocessed` voxels and
-    /// whose image has `whole`.
+    /// whose image has `whole`: the first way that fits the limits, or, where none does, the most
+    /// frugal.
     ///
     /// # Errors
     /// Does not fail: the step was checked.
@@ -180,12 +162,38 @@ impl Recipe {
         whole: Shape,
         device: Device,
     ) -> Result<MemoryPlan, InferError> {
+        Ok((self.needs(preprocessed, whole, device)?).plan(&self.wishes))
+    }
+
+    /// As [`Self::memory_plan`], for the case of this name.
+    ///
+    /// # Errors
+    /// [`InferError::MemoryLimit`] if nothing fits the limits, with what would.
+    pub fn fitting_plan(
+        &self,
+        case: &str,
+        preprocessed: Shape,
+        whole: Shape,
+        device: Device,
+    ) -> Result<MemoryPlan, InferError> {
+        (self.needs(preprocessed, whole, device)?).fitting_plan(case, &self.wishes)
+    }
+
+    fn needs(
+        &self,
+        preprocessed: Shape,
+        whole: Shape,
+        device: Device,
+    ) -> Result<Needs, InferError> {
         let tiling = self.tiling(preprocessed)?;
-        let batch = self.windows_at_once(device).min(tiling.windows().len());
-        let (channels, heads) = (self.input_channels(), self.heads());
-        Ok(MemoryPlan::with_sums(
-            &tiling, channels, heads, batch, whole, self.sums,
-        ))
+        Ok(Needs {
+            batch: self.windows_at_once(device).min(tiling.windows().len()),
+            tiling,
+            channels: self.input_channels(),
+            heads: self.heads(),
+            whole,
+            device,
+        })
     }
 
     /// How this case's outputs are resampled to its own spacing. Whether a coarse axis is

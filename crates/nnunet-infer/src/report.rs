@@ -8,7 +8,7 @@ use nnunet_schema::{SchemaError, python_json};
 use serde::{Deserialize, Serialize};
 
 /// The version of libtorch that this program is built for.
-const LIBTORCH: &str = "2.11.0";
+pub const LIBTORCH: &str = "2.11.0";
 
 /// `predict_report.json`: what a run over a folder was and what it took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,13 +3,18 @@
 use half::f16;
 use ndarray::ArrayView4;
 use nnunet_model::{Device, ModelError, Tensor};
+use nnunet_schema::Task;
 use nnunet_schema::plans::Dimensionality;
 
 use crate::accumulator::{Accumulator, SliceSink};
 use crate::averaging::Classes;
 use crate::cut::cut;
+use crate::device_sums::DeviceSums;
 use crate::sums::Sum;
-use crate::{Averaging, InferError, Network, Precision, SumPrecision, Tiling, TilingWeights};
+use crate::{
+    Averaging, InferError, MemoryPlan, Network, Precision, SumPlace, SumPrecision, Tiling,
+    TilingWeights,
+};
 
 /// Voxels of small windows that go through the network at once on the processor, and on a GPU.
 const BATCH_VOXELS_CPU: usize = 1 << 17;
@@ -39,9 +44,21 @@ pub(crate) struct SlidingWindow<'a> {
     pub(crate) averaging: Averaging,
     pub(crate) classes: Classes,
     pub(crate) heads: usize,
-    pub(crate) batch: usize,
     pub(crate) precision: Precision,
-    pub(crate) sums: SumPrecision,
+    pub(crate) plan: MemoryPlan,
+    /// Told of every window.
+    pub(crate) progress: &'a dyn Task,
+}
+
+/// Where the windows of a case are added up.
+#[derive(Debug)]
+enum Sums<'a, T> {
+    Host {
+        sums: Accumulator<'a, T>,
+        /// Outputs of a batch of windows.
+        values: Vec<f32>,
+    },
+    Device(DeviceSums<'a>),
 }
 
 impl SlidingWindow<'_> {
@@ -51,7 +68,7 @@ impl SlidingWindow<'_> {
         image: ArrayView4<'_, f32>,
         sink: &mut dyn SliceSink,
     ) -> Result<(), InferError> {
-        match self.sums {
+        match self.plan.sums {
             SumPrecision::Single => self.run_with::<f32>(image, sink),
             SumPrecision::Half => self.run_with::<f16>(image, sink),
         }
@@ -63,22 +80,89 @@ impl SlidingWindow<'_> {
         sink: &mut dyn SliceSink,
     ) -> Result<(), InferError> {
         let _guard = tch::no_grad_guard();
-        let weights = TilingWeights::new(self.tiling);
-        let passes = self.networks.len() * self.mirrorings.len();
-        let mut sum = Accumulator::<T>::new(self.case, self.tiling, weights, self.heads, passes);
-        let window_values = self.heads * self.tiling.window().volume();
-        let mut values = vec![0.0; self.batch * window_values];
+        let mut sums = self.sums::<T>()?;
         let mut buffer = Vec::new();
-        for positions in self.tiling.windows().chunks(self.batch) {
+        for positions in self.tiling.windows().chunks(self.plan.batch.max(1)) {
             let windows = self.cut(&image, positions, &mut buffer)?;
-            let total = self.total(&windows)?;
-            total.f_copy_data(&mut values, positions.len() * window_values)?;
-            for (position, values) in positions.iter().zip(values.chunks_exact(window_values)) {
-                sum.release(position[0], sink)?;
-                sum.add(*position, values)?;
+            sums = self.add(sums, &windows, positions, sink)?;
+        }
+        match &mut sums {
+            Sums::Host { sums, .. } => sums.release(self.tiling.padded()[0], sink),
+            Sums::Device(sums) => sums.release(self.tiling.padded()[0], sink),
+        }
+    }
+
+    /// Sums of nothing, where the plan wants them; in the memory of the processor if the device
+    /// has no room for them.
+    fn sums<T: Sum>(&self) -> Result<Sums<'_, T>, InferError> {
+        let passes = self.networks.len() * self.mirrorings.len();
+        if let (SumPlace::Device, Some(network)) = (self.plan.place, self.networks.first()) {
+            let device = network.device();
+            match DeviceSums::new::<T>(self.case, self.tiling, self.heads, passes, device) {
+                Err(error) if is_out_of_memory(&error) => {}
+                other => return Ok(Sums::Device(other?)),
             }
         }
-        sum.release(self.tiling.padded()[0], sink)
+        let weights = TilingWeights::new(self.tiling);
+        let sums = Accumulator::new(self.case, self.tiling, weights, self.heads, passes);
+        Ok(Sums::host(sums))
+    }
+
+    /// Predicts a batch of windows and adds it up, in the memory of the processor from then on if
+    /// the device has none left for both.
+    fn add<'s, T: Sum>(
+        &'s self,
+        mut sums: Sums<'s, T>,
+        windows: &Tensor,
+        positions: &[[usize; 3]],
+        sink: &mut dyn SliceSink,
+    ) -> Result<Sums<'s, T>, InferError> {
+        let mut done = 0;
+        if let Sums::Device(device) = &mut sums {
+            match self.add_on_device(device, windows, positions, &mut done, sink) {
+                Err(error) if is_out_of_memory(&error) => {}
+                other => return other.map(|()| sums),
+            }
+        }
+        let mut host = match sums {
+            Sums::Device(device) => Sums::host(device.into_host()?),
+            host @ Sums::Host { .. } => host,
+        };
+        if let Sums::Host { sums, values } = &mut host {
+            // What was added before the memory ran out stays.
+            let positions = positions.get(done..).unwrap_or_default();
+            let count = positions.len() as i64;
+            let total = self.total(&windows.f_narrow(0, done as i64, count)?, Device::Cpu)?;
+            let window_values = self.heads * self.tiling.window().volume();
+            values.resize(window_values * positions.len(), 0.0);
+            total.f_copy_data(values, total.numel())?;
+            for (position, values) in positions.iter().zip(values.chunks_exact(window_values)) {
+                sums.release(position[0], sink)?;
+                sums.add(*position, values)?;
+                self.progress.step("");
+            }
+        }
+        Ok(host)
+    }
+
+    /// As [`Self::add`]; `done` counts the windows that were added.
+    fn add_on_device(
+        &self,
+        sums: &mut DeviceSums<'_>,
+        windows: &Tensor,
+        positions: &[[usize; 3]],
+        done: &mut usize,
+        sink: &mut dyn SliceSink,
+    ) -> Result<(), InferError> {
+        let device = (self.networks.first()).map_or(Device::Cpu, |network| network.device());
+        let total = self.total(windows, device)?;
+        for position in positions {
+            sums.release(position[0], sink)?;
+            sums.add(*position, &total.f_get(*done as i64)?)?;
+            *done += 1;
+            self.progress.step("");
+        }
+        Ok(())
     }
 
     /// A batch of windows; `buffer` is scratch space.
@@ -103,16 +187,16 @@ impl SlidingWindow<'_> {
         })
     }
 
-    /// The sum over all networks and mirrorings, `(window, class, …)`, on the processor.
-    fn total(&self, windows: &Tensor) -> Result<Tensor, InferError> {
+    /// The sum over all networks and mirrorings, `(window, class, …)`, on the device `to`.
+    fn total(&self, windows: &Tensor, to: Device) -> Result<Tensor, InferError> {
         let count = windows.size().first().copied().unwrap_or(0);
-        match self.total_at_once(windows) {
+        match self.total_at_once(windows, to) {
             // Half as many at once need half as much.
             Err(error) if is_out_of_memory(&error) && count > 1 => {
                 let (first, second) = (count / 2, count - count / 2);
                 let halves = [
-                    self.total(&windows.f_narrow(0, 0, first)?)?,
-                    self.total(&windows.f_narrow(0, first, second)?)?,
+                    self.total(&windows.f_narrow(0, 0, first)?, to)?,
+                    self.total(&windows.f_narrow(0, first, second)?, to)?,
                 ];
                 Ok(Tensor::f_cat(&halves, 0)?)
             }
@@ -124,7 +208,7 @@ impl SlidingWindow<'_> {
         }
     }
 
-    fn total_at_once(&self, windows: &Tensor) -> Result<Tensor, InferError> {
+    fn total_at_once(&self, windows: &Tensor, to: Device) -> Result<Tensor, InferError> {
         let mut total: Option<Tensor> = None;
         for network in self.networks {
             let windows = windows.f_to_device(network.device())?;
@@ -134,7 +218,7 @@ impl SlidingWindow<'_> {
                 add(&mut own, output)?;
             }
             if let Some(own) = own {
-                add(&mut total, own.f_to_device(Device::Cpu)?)?;
+                add(&mut total, own.f_to_device(to)?)?;
             }
         }
         total.ok_or_else(|| InferError::NoNetworks {
@@ -179,9 +263,17 @@ impl SlidingWindow<'_> {
     }
 }
 
+impl<'a, T: Sum> Sums<'a, T> {
+    const fn host(sums: Accumulator<'a, T>) -> Self {
+        let values = Vec::new();
+        Self::Host { sums, values }
+    }
+}
+
 /// Whether libtorch ran out of the memory of a device.
 fn is_out_of_memory(error: &InferError) -> bool {
     let torch = match error {
+        InferError::DeviceMemory { .. } => return true,
         InferError::Torch(error) | InferError::Model(ModelError::Torch(error)) => error,
         _ => return false,
     };

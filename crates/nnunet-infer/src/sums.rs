@@ -4,12 +4,13 @@ use std::fmt::Debug;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use tch::kind::Element;
 
 /// Columns that are converted at once.
 const COLUMNS: usize = 256;
 
 /// A number that window outputs are added up in.
-pub(crate) trait Sum: Copy + Default + Debug + Send + Sync {
+pub(crate) trait Sum: Copy + Default + Debug + Send + Sync + Element {
     /// Adds a row of values, each times `weight` and its own entry of `weights`.
     fn add(sums: &mut [Self], values: &[f32], weight: f32, weights: &[f32]);
 

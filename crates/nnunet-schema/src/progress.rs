@@ -27,6 +27,13 @@ pub trait Task: Debug + Send + Sync {
     fn step(&self, item: &str) {
         let _ = item;
     }
+
+    /// One step of this work takes `total` steps itself; `what` names it (`la_003: windows`).
+    /// It is over when it is dropped, and often so short that showing it makes no sense.
+    fn part(&self, what: &str, total: usize) -> Box<dyn Task> {
+        let _ = (what, total);
+        Box::new(NoProgress)
+    }
 }
 
 /// Progress that nobody watches.

@@ -44,15 +44,30 @@ pub(crate) struct PredictArgs {
     /// processor)
     #[arg(long, value_enum, value_name = "NUMBERS")]
     pub(crate) precision: Option<PrecisionChoice>,
-    /// Save the probabilities of all classes too, in chunks (`CASE.zarr`)
-    #[arg(long)]
-    pub(crate) save_probabilities: bool,
+    /// Save the probabilities of all classes too, in chunks (`CASE.zarr`), as these numbers
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NUMBERS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "f32"
+    )]
+    pub(crate) save_probabilities: Option<ProbabilityChoice>,
     /// Save them as the Python program does (`CASE.npz`)
     #[arg(long)]
     pub(crate) npz: bool,
-    /// Most gigabytes that a case may take beside network and image: refused before it begins
-    #[arg(long, value_name = "GB")]
-    pub(crate) max_memory: Option<f64>,
+    /// Most gigabytes that a case may take beside network and image: it takes smaller batches and
+    /// numbers if that helps, and is refused before it begins if it does not
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    pub(crate) max_memory: Option<u64>,
+    /// Most gigabytes of the GPU that a case may take beside the network's weights and feature maps;
+    /// windows are added up in the memory of the processor if that helps
+    #[arg(long, value_name = "GB", value_parser = gigabytes)]
+    pub(crate) max_gpu_memory: Option<u64>,
+    /// Only say what each case would take, and how it would be predicted
+    #[arg(long, conflicts_with_all = ["selected", "postprocessing", "report"])]
+    pub(crate) dry_run: bool,
     /// Only part I of N, counted from 0, so that several runs share a folder
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub(crate) shard: Option<Shard>,
@@ -67,6 +82,27 @@ pub(crate) struct PredictArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+/// The numbers that probabilities are saved in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProbabilityChoice {
+    /// 32 bits
+    F32,
+    /// 16 bits, floating: off by at most 0.00025
+    F16,
+    /// 16 bits in equal steps: off by at most 0.000008
+    U16,
+    /// 8 bits in equal steps: off by at most 0.002
+    U8,
+}
+
+/// Gigabytes as bytes.
+fn gigabytes(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(gigabytes) if gigabytes >= 0.0 => Ok((gigabytes * 1e9) as u64),
+        _ => Err("expected a number of gigabytes, e.g. 7.5".to_owned()),
+    }
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

@@ -2,13 +2,14 @@ use std::path::Path;
 
 use anyhow::bail;
 use nnunet::evaluate::postprocessing::Postprocessing;
+use nnunet::image::FormatRegistry;
 use nnunet::infer::{
     ExistingOutputs, FolderRequest, Mirroring, Precision, PredictOptions, Predictor,
     ProbabilityPrecision, SaveProbabilities, peak_resident,
 };
 use nnunet::pipeline::{FolderReport, SelectedRequest};
 
-use crate::args::{PrecisionChoice, PredictArgs};
+use crate::args::{PrecisionChoice, PredictArgs, ProbabilityChoice};
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
@@ -33,10 +34,16 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
             Some(PrecisionChoice::Fp16) => Precision::Half,
         },
         probabilities: SaveProbabilities {
-            chunked: (args.save_probabilities).then(ProbabilityPrecision::default),
+            chunked: args.save_probabilities.map(|numbers| match numbers {
+                ProbabilityChoice::F32 => ProbabilityPrecision::Single,
+                ProbabilityChoice::F16 => ProbabilityPrecision::Half,
+                ProbabilityChoice::U16 => ProbabilityPrecision::Steps16,
+                ProbabilityChoice::U8 => ProbabilityPrecision::Steps8,
+            }),
             npz: args.npz,
         },
-        memory_limit: args.max_memory.map(|gigabytes| (gigabytes * 1e9) as u64),
+        memory_limit: args.max_memory,
+        device_memory_limit: args.max_gpu_memory,
         ..PredictOptions::default()
     };
     let mut request = FolderRequest::new(&args.input, &args.output);
@@ -59,6 +66,9 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
                 .map(Postprocessing::load)
                 .transpose()?;
             let predictor = Predictor::load(model, &args.folds, options)?;
+            if args.dry_run {
+                return plan(context, &predictor, &request);
+            }
             let pipeline = context.pipeline_without_roots();
             match &postprocessing {
                 Some(steps) => pipeline.predict_postprocessed(&predictor, &request, steps)?,
@@ -70,6 +80,34 @@ pub(crate) fn run(context: &Context, args: &PredictArgs) -> anyhow::Result<Outco
         (None, None) => bail!("no model given: use `--model DIR` or `--selected DATASET`"),
     };
     Ok(tell(&report, &args.output))
+}
+
+/// Says what the cases would take.
+fn plan(
+    context: &Context,
+    predictor: &Predictor,
+    request: &FolderRequest,
+) -> anyhow::Result<Outcome> {
+    let formats = FormatRegistry::default();
+    let (plans, failures) = predictor.plan_cases(request, &formats, context.progress.as_ref())?;
+    for plan in &plans {
+        output::line(format!(
+            "{}: {} voxels in {} windows, {}",
+            plan.case, plan.shape, plan.windows, plan.memory
+        ));
+    }
+    for failure in &failures {
+        output::line(format!("error: {}", failure.error));
+    }
+    output::line(format!(
+        "{} cases can be predicted, {} cannot",
+        plans.len(),
+        failures.len()
+    ));
+    Ok(match failures.is_empty() {
+        true => Outcome::Complete,
+        false => Outcome::Partial,
+    })
 }
 
 /// Says what became of the cases.

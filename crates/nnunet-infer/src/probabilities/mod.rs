@@ -5,6 +5,7 @@
 
 mod npy;
 mod npz;
+mod numbers;
 mod store;
 mod stream;
 

@@ -1,5 +1,5 @@
 //! Probabilities as a Zarr v3 array in compressed chunks: `CASE.zarr/probabilities`, axes
-//! `(c, z, y, x)`, single or half precision.
+//! `(c, z, y, x)`, floating or in equal steps.
 
 use std::fmt::Display;
 use std::fs;
@@ -7,12 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
-use ndarray::{Array4, ArrayD, ArrayView3, Axis, Slice};
+use ndarray::{Array4, ArrayView3, Axis, Slice};
 use nnunet_schema::atomic;
 use zarrs::array::codec::{BloscCodec, BloscCompressor, BloscShuffleMode};
-use zarrs::array::{Array, ArrayBuilder, ArraySubset, CodecOptions, data_type};
+use zarrs::array::{Array, ArraySubset, CodecOptions};
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::GroupBuilder;
 
@@ -83,20 +81,9 @@ impl ProbabilityWriter {
         };
         let mut index = [0; 4];
         index[slabs.axis] = slabs.written as u64;
-        let slab = slabs.slab.view().into_dyn();
         // Also where everything is zero: a file that is not there is then always a lost one.
         let options = CodecOptions::default().with_store_empty_chunks(true);
-        let stored = match self.precision {
-            ProbabilityPrecision::Single => {
-                slabs
-                    .array
-                    .store_chunk_opt(&index, slab.to_owned(), &options)
-            }
-            ProbabilityPrecision::Half => {
-                let half = slab.mapv(f16::from_f32);
-                slabs.array.store_chunk_opt(&index, half, &options)
-            }
-        };
+        let stored = (self.precision).store(&slabs.array, &index, slabs.slab.view(), &options);
         slabs.written += 1;
         stored.map_err(|error| self.failed(error))
     }
@@ -183,22 +170,17 @@ fn create(
     let store = Arc::new(store);
     let group = GroupBuilder::new().build(Arc::clone(&store), "/");
     (group.map_err(|e| display(&e))?.store_metadata()).map_err(|e| display(&e))?;
-    let (data_type, bytes) = match precision {
-        ProbabilityPrecision::Single => (data_type::float32(), 4),
-        ProbabilityPrecision::Half => (data_type::float16(), 2),
-    };
     let level = LEVEL.try_into().map_err(|e: u8| e.to_string())?;
     let shuffle = BloscShuffleMode::Shuffle;
-    let blosc = BloscCodec::new(BloscCompressor::LZ4, level, None, shuffle, Some(bytes));
+    let blosc = BloscCodec::new(
+        BloscCompressor::LZ4,
+        level,
+        None,
+        shuffle,
+        Some(precision.bytes()),
+    );
     let blosc = blosc.map_err(|e| display(&e))?;
-    let mut builder = match precision {
-        ProbabilityPrecision::Single => {
-            ArrayBuilder::new(to_u64(shape), to_u64(slab), data_type, 0.0_f32)
-        }
-        ProbabilityPrecision::Half => {
-            ArrayBuilder::new(to_u64(shape), to_u64(slab), data_type, f16::ZERO)
-        }
-    };
+    let mut builder = precision.array(to_u64(shape), to_u64(slab));
     let array = (builder.subchunk_shape(to_u64(chunk)))
         .bytes_to_bytes_codecs(vec![Arc::new(blosc)])
         .dimension_names(Some(["c", "z", "y", "x"]))
@@ -227,7 +209,7 @@ pub struct ProbabilityStore {
     folder: PathBuf,
     array: Array<FilesystemStore>,
     shape: [usize; 4],
-    is_half: bool,
+    precision: ProbabilityPrecision,
 }
 
 impl ProbabilityStore {
@@ -245,18 +227,17 @@ impl ProbabilityStore {
                 "it has the shape {found:?}, expected (class, z, y, x)"
             ))
         })?;
-        let is_half = *array.data_type() == data_type::float16();
-        if !is_half && *array.data_type() != data_type::float32() {
+        let precision = ProbabilityPrecision::of(array.data_type()).ok_or_else(|| {
             let found = array.data_type();
-            return Err(failed(&format!(
-                "it holds {found:?}, expected float32 or float16"
-            )));
-        }
+            failed(&format!(
+                "it holds {found:?}, expected float32, float16, uint16 or uint8"
+            ))
+        })?;
         Ok(Self {
             folder: folder.to_path_buf(),
             array,
             shape,
-            is_half,
+            precision,
         })
     }
 
@@ -264,6 +245,12 @@ impl ProbabilityStore {
     #[must_use]
     pub const fn shape(&self) -> [usize; 4] {
         self.shape
+    }
+
+    /// The numbers that the probabilities are stored in.
+    #[must_use]
+    pub const fn precision(&self) -> ProbabilityPrecision {
+        self.precision
     }
 
     /// Reads the slices from `start` up to, not including, `end` of one class, `(z, y, x)`.
@@ -275,16 +262,7 @@ impl ProbabilityStore {
         let (class, start, end) = (class as u64, start as u64, end as u64);
         let part = ArraySubset::new_with_ranges(&[class..class + 1, start..end, 0..y, 0..x]);
         let failed = |e: &dyn Display| InferError::probabilities("read", &self.folder, e);
-        if self.is_half {
-            let half: ArrayD<f16> =
-                (self.array.retrieve_array_subset(&part)).map_err(|e| failed(&e))?;
-            let mut values = vec![0.0; half.len()];
-            half.as_slice()
-                .unwrap_or_default()
-                .convert_to_f32_slice(&mut values);
-            return Ok(values);
-        }
-        (self.array.retrieve_array_subset::<Vec<f32>>(&part)).map_err(|e| failed(&e))
+        (self.precision.read(&self.array, &part)).map_err(|e| failed(&e))
     }
 
     /// The classes one after the other, in blocks of slices of at most some megabytes:

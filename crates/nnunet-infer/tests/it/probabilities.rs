@@ -106,7 +106,13 @@ fn probabilities_are_saved_in_all_forms_alike() {
         let input = dir.path().join("in");
         let shape = [9, 21, 7];
         write_images(&input, &[("a", shape)]);
-        for precision in [ProbabilityPrecision::Single, ProbabilityPrecision::Half] {
+        for (precision, tolerance) in [
+            (ProbabilityPrecision::Single, 2e-6),
+            (ProbabilityPrecision::Half, 2.5e-4),
+            // Half a step, and that the numbers it was made of are not the same to the last digit.
+            (ProbabilityPrecision::Steps16, 7.7e-6 + 2e-6),
+            (ProbabilityPrecision::Steps8, 1.97e-3),
+        ] {
             let output = dir.path().join(format!("{precision:?}"));
             let options = PredictOptions {
                 probabilities: SaveProbabilities {
@@ -126,10 +132,8 @@ fn probabilities_are_saved_in_all_forms_alike() {
                 .predict_probabilities("a", &image(shape, 1))
                 .unwrap();
             let chunked = read_chunked(&output.join("a.zarr"));
-            let tolerance = match precision {
-                ProbabilityPrecision::Single => 2e-6,
-                ProbabilityPrecision::Half => 1e-3,
-            };
+            let stored = ProbabilityStore::open(&output.join("a.zarr")).unwrap();
+            assert_eq!(stored.precision(), precision);
             assert!(furthest(&whole, &chunked) < tolerance);
             assert_eq!(furthest(&chunked, &read_npz(&output.join("a.npz"))), 0.0);
             let sums = whole.sum_axis(Axis(0));

@@ -34,7 +34,7 @@ fn sums_of_either_precision_and_windows_by_hand_agree() {
     properties.shape_after_resampling = shape;
     let run = |sums| {
         let options = PredictOptions {
-            sums,
+            sums: Some(sums),
             ..PredictOptions::default()
         };
         let network = above(0.05);
@@ -85,7 +85,7 @@ fn sums_of_either_precision_and_windows_by_hand_agree() {
 fn half_precision_sums_give_every_voxel_its_due() {
     // In the corners weights are far below the smallest half-precision number.
     let options = PredictOptions {
-        sums: SumPrecision::Half,
+        sums: Some(SumPrecision::Half),
         ..PredictOptions::default()
     };
     let shape = Shape::new([30, 31, 29]);
@@ -109,7 +109,7 @@ fn a_case_that_does_not_fit_says_what_would() {
     let of = |batch: usize, limit: u64, sums| PredictOptions {
         windows_per_batch: WindowBatch::Windows(NonZeroUsize::new(batch).unwrap()),
         memory_limit: Some(limit),
-        sums,
+        sums: Some(sums),
         ..PredictOptions::default()
     };
     let plan = |options: &PredictOptions| {
