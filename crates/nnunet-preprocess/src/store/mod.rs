@@ -183,6 +183,30 @@ impl CaseStore {
         Ok(())
     }
 
+    /// Removes a case; nothing happens if it is not there. Until the end of it the case is either
+    /// there in full or not at all.
+    ///
+    /// # Errors
+    /// [`PreprocessError::CaseName`] if the name cannot be a file name;
+    /// [`PreprocessError::Io`] if a file cannot be removed.
+    pub fn remove(&self, case_id: &str) -> Result<(), PreprocessError> {
+        check_name(case_id)?;
+        remove_file(&self.properties_file(case_id))?;
+        remove_folder(&self.arrays_folder(case_id))
+    }
+
+    /// Removes all cases and the header, so that a store with other settings can be made in the
+    /// folder. Other files in it stay.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Io`] if the folder cannot be listed or a file cannot be removed.
+    pub fn discard(self) -> Result<(), PreprocessError> {
+        for case in self.cases()? {
+            self.remove(&case)?;
+        }
+        remove_file(&self.folder.join(format!("{HEADER}.json")))
+    }
+
     /// Opens a case for reading patches. The arrays stay on disk, the properties are read.
     ///
     /// # Errors

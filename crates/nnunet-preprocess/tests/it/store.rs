@@ -49,6 +49,28 @@ fn what_was_written_is_read_again() {
 }
 
 #[test]
+fn a_case_is_removed_alone_and_a_discarded_store_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = CaseStore::create(folder.path(), header("v2")).unwrap();
+    store.write("a", &case()).unwrap();
+    store.write("b", &case()).unwrap();
+    store.remove("a").unwrap();
+    store.remove("was never there").unwrap();
+    assert!(store.remove("../b").is_err());
+    assert_eq!(store.cases().unwrap(), ["b"]);
+    assert!(!store.contains("a") && store.contains("b"));
+
+    let other = folder.path().join("b.npz");
+    fs::write(&other, "of another program").unwrap();
+    store.discard().unwrap();
+    assert!(CaseStore::open(folder.path()).is_err());
+    let left = fs::read_dir(folder.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [other]);
+    CaseStore::create(folder.path(), header("paper")).unwrap();
+}
+
+#[test]
 fn any_box_is_read_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = CaseStore::create(folder.path(), header("v2")).unwrap();
