@@ -17,7 +17,7 @@ use nnunet_preprocess::{
 use nnunet_schema::plans::StageNames;
 use nnunet_schema::{DatasetDescription, Plans, Shape, Splits, layout};
 
-use super::train::FoldJob;
+use super::fold::FoldJob;
 use super::{Pipeline, PipelineError, TRAINER};
 
 /// Cases that a message lists before it only counts.

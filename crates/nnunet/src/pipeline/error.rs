@@ -115,6 +115,42 @@ pub enum PipelineError {
         /// Channels of the case.
         channels: usize,
     },
+    /// A raw dataset that cannot be trained on as it is.
+    #[error("{dataset}: {errors} errors, the first: {first}: `nnunet verify {dataset}` lists them")]
+    Unusable {
+        /// The dataset.
+        dataset: String,
+        /// Number of errors.
+        errors: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// Where a job would leave its results there is something that was made otherwise.
+    #[error(
+        "{}: {problem}: move it away, or ask for what it was made with", path.display()
+    )]
+    MadeOtherwise {
+        /// What is there.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A job that the graph does not have.
+    #[error("there is no job `{asked}`; there are {}", known.join(", "))]
+    NoJob {
+        /// The job that was asked for.
+        asked: String,
+        /// The jobs that there are.
+        known: Vec<String>,
+    },
+    /// Another process has taken over a job.
+    #[error(
+        "another process has taken over the job `{job}`, as this one was not heard of: check that          it runs, and that the clocks of the machines agree"
+    )]
+    LockLost {
+        /// The job.
+        job: String,
+    },
     /// A document.
     #[error(transparent)]
     Schema(#[from] nnunet_schema::SchemaError),

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nnunet_evaluate::compare::{CompareOptions, Comparison};
-use nnunet_model::{Checkpoint, CheckpointKind, DeviceChoice};
+use nnunet_model::DeviceChoice;
 use nnunet_schema::{DatasetId, Fold, Summary, layout};
 use nnunet_train::{ProgressObserver, TrainingConfig};
 
-use super::train::{TrainOutcome, TrainRequest};
+use super::finished::FoundTraining;
+use super::fold::TrainRequest;
+use super::prepare::all_preprocessed;
+use super::train::TrainOutcome;
 use super::variant::trainer_name;
 use super::{Existing, MethodResult, Pipeline, PipelineError, compare_results};
 
@@ -122,12 +125,7 @@ impl Pipeline {
             let id = DatasetId::Name(job.dataset.clone());
             let configuration = &experiment.configuration;
             let report = self.preprocess(&id, &job.plans_name, configuration)?;
-            if !report.failed.is_empty() {
-                return Err(PipelineError::CasesFailed {
-                    failed: report.failed.len(),
-                    total: report.failed.len() + report.done.len() + report.skipped.len(),
-                });
-            }
+            all_preprocessed(&report)?;
             let what = format!("{} on {}, fold {fold}", job.name, job.dataset);
             let observer = ProgressObserver::new(self.progress.as_ref(), &what, training.epochs);
             let train = TrainRequest {
@@ -157,27 +155,14 @@ impl Pipeline {
         training: &TrainingConfig,
     ) -> Result<bool, PipelineError> {
         let folder = self.fold_folder(experiment, job, training.fold);
-        if !layout::summary(&folder.join("validation")).is_file() {
-            return Ok(false);
+        match FoundTraining::look(&folder, training)? {
+            FoundTraining::Unfinished => Ok(false),
+            FoundTraining::Finished => Ok(true),
+            FoundTraining::Other => Err(PipelineError::OtherTraining {
+                folder,
+                variant: job.name.to_owned(),
+            }),
         }
-        let Ok((_, path)) = CheckpointKind::find(&folder, &[CheckpointKind::Final]) else {
-            return Ok(false);
-        };
-        let checkpoint = Checkpoint::open(&path)?;
-        let found =
-            serde_json::from_value::<TrainingConfig>(checkpoint.metadata().training.clone());
-        let comparable = |config: TrainingConfig| TrainingConfig {
-            // It changes no number.
-            checkpoint_every: 1,
-            ..config
-        };
-        if found.is_ok_and(|found| comparable(found) == comparable(training.clone())) {
-            return Ok(true);
-        }
-        Err(PipelineError::OtherTraining {
-            folder,
-            variant: job.name.to_owned(),
-        })
     }
 
     fn fold_folder(&self, experiment: &Experiment, job: &Job<'_>, fold: Fold) -> PathBuf {

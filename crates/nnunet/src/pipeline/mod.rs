@@ -6,6 +6,9 @@ mod compare;
 mod error;
 mod exchange;
 mod experiment;
+mod finished;
+mod fold;
+pub mod graph;
 mod postprocess;
 mod prepare;
 mod preview;
@@ -28,13 +31,14 @@ pub use exchange::export_checkpoints;
 pub use experiment::{
     EncoderChoice, Experiment, ExperimentOutcome, ExperimentRequest, NormChoice, Variant,
 };
+pub use fold::{Pretrained, TrainRequest};
 pub use postprocess::FolderReport;
 pub use prepare::{Existing, PlanRequest};
 pub use preview::{Preview, PreviewRequest};
 pub use select::{
     Contest, Contestant, Ensembling, SelectRequest, SelectedModels, SelectedRequest, Unfinished,
 };
-pub use train::{Pretrained, TrainOutcome, TrainRequest};
+pub use train::TrainOutcome;
 pub use variant::{AugmentationChoice, TRAINER, trainer_name};
 
 /// The name under which nnU-Net stores the plans of its default planner.

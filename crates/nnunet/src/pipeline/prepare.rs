@@ -263,5 +263,16 @@ pub(super) fn require(path: &Path, command: impl FnOnce() -> String) -> Result<(
     })
 }
 
+/// That no case failed, for work that needs them all.
+pub(super) fn all_preprocessed(report: &PreprocessReport) -> Result<(), PipelineError> {
+    if report.failed.is_empty() {
+        return Ok(());
+    }
+    Err(PipelineError::CasesFailed {
+        failed: report.failed.len(),
+        total: report.failed.len() + report.done.len() + report.skipped.len(),
+    })
+}
+
 #[cfg(test)]
 mod tests;

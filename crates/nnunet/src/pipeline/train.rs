@@ -1,6 +1,5 @@
 //! Training one configuration on one fold, and its validation on the held-out cases.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,51 +10,17 @@ use nnunet_augment::{
 use nnunet_evaluate::{EvaluateOptions, MissingPredictions, evaluate_folder};
 use nnunet_image::CropBox;
 use nnunet_infer::{PredictOptions, Predictor};
-use nnunet_model::{CheckpointKind, DeviceChoice, Strictness};
+use nnunet_model::CheckpointKind;
 use nnunet_preprocess::{CaseStore, PreprocessedCase};
-use nnunet_schema::{DatasetDescription, DatasetId, Fold, Plans, Split, Splits, Summary, layout};
-use nnunet_train::{Outcome, Position, TrainObserver, Trainer, TrainerSetup, TrainingConfig};
+use nnunet_schema::{Summary, layout};
+use nnunet_train::{Outcome, Position, TrainObserver, Trainer, TrainerSetup};
 
 use super::cascade::{self, NextStage};
-use super::prepare::require;
-use super::variant::{AugmentationChoice, trainer_name};
+use super::fold::{FoldJob, Pretrained, TrainRequest};
 use super::{Existing, Pipeline, PipelineError};
 
 /// Folder of the held-out cases' predictions in a fold folder.
-const VALIDATION: &str = "validation";
-
-/// What to train.
-#[derive(Clone, Debug)]
-pub struct TrainRequest {
-    /// The dataset.
-    pub dataset: DatasetId,
-    /// Name of the plans.
-    pub plans_name: String,
-    /// The configuration, e.g. `3d_fullres`.
-    pub configuration: String,
-    /// Epochs, iterations, loss, optimiser, seed, fold.
-    pub training: TrainingConfig,
-    /// What is done to the patches.
-    pub augmentation: AugmentationChoice,
-    /// Weights to begin with. A training that goes on from a checkpoint of its own does not look
-    /// at them.
-    pub pretrained: Option<Pretrained>,
-    /// Where the network runs.
-    pub device: DeviceChoice,
-    /// Threads that prepare batches.
-    pub loader_threads: NonZeroUsize,
-    /// What to do about a checkpoint in the fold folder: go on from it, or begin anew.
-    pub existing: Existing,
-}
-
-/// Weights of a network that was trained on something else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pretrained {
-    /// A checkpoint of ours or of the Python program.
-    pub weights: PathBuf,
-    /// How well they must fit.
-    pub strictness: Strictness,
-}
+pub(super) const VALIDATION: &str = "validation";
 
 /// How a training ended.
 #[derive(Clone, Debug)]
@@ -72,30 +37,6 @@ pub enum TrainOutcome {
         /// The fold folder.
         folder: PathBuf,
     },
-}
-
-/// What training and validation of a fold both need.
-pub(super) struct FoldJob {
-    pub(super) dataset: String,
-    pub(super) plans: Plans,
-    pub(super) plans_name: String,
-    pub(super) configuration: String,
-    pub(super) trainer: String,
-    pub(super) fold: Fold,
-    pub(super) description: DatasetDescription,
-    pub(super) store: CaseStore,
-    pub(super) split: Split,
-    /// The model folder.
-    pub(super) model: PathBuf,
-    /// The fold folder.
-    folder: PathBuf,
-}
-
-impl FoldJob {
-    /// Whether the network is validated on cases that it is trained on.
-    pub(super) fn holds_nothing_out(&self) -> bool {
-        self.fold == Fold::All
-    }
 }
 
 impl Pipeline {
@@ -131,68 +72,6 @@ impl Pipeline {
             folder: job.folder,
             validation,
         })
-    }
-
-    fn fold_job(&self, request: &TrainRequest) -> Result<FoldJob, PipelineError> {
-        let dataset = self.layout.resolve(&request.dataset)?;
-        let (plans_name, configuration) = (&request.plans_name, &request.configuration);
-        let plans = self.plans(&dataset, plans_name)?;
-        let store = self.store_folder(&dataset, &plans, configuration)?;
-        require(&store, || {
-            format!("nnunet preprocess {dataset} -c {configuration}")
-        })?;
-        let store = CaseStore::open(&store)?;
-        let description = self.description(&dataset)?;
-        let header = nnunet_preprocess::StoreHeader::new(&plans, configuration, &description)?;
-        store.check_settings(&header.settings)?;
-        let split = self.fold_of(&dataset, &store.cases()?, request.training.fold)?;
-        let trainer = trainer_name(&request.training, request.augmentation);
-        let model = self
-            .layout
-            .model(&dataset, &trainer, plans_name, configuration);
-        Ok(FoldJob {
-            folder: layout::fold(&model, request.training.fold),
-            dataset,
-            plans,
-            plans_name: plans_name.clone(),
-            configuration: configuration.clone(),
-            trainer,
-            fold: request.training.fold,
-            description,
-            store,
-            split,
-            model,
-        })
-    }
-
-    /// One fold of a dataset that has these preprocessed cases. The splits are made from them if
-    /// there are none yet; fold `all` needs none.
-    fn fold_of(&self, dataset: &str, cases: &[String], fold: Fold) -> Result<Split, PipelineError> {
-        let Fold::Number(number) = fold else {
-            return Ok(Split::all(cases));
-        };
-        let path = self.layout.splits(dataset);
-        let splits = if path.exists() {
-            let (splits, left_out) = Splits::load_for(&path, cases)?;
-            if let Some(left_out) = left_out.iter().find(|l| l.fold == number as usize) {
-                self.progress
-                    .warn(&format!("{} leaves out {left_out}", path.display()));
-            }
-            splits
-        } else {
-            let splits = Splits::five_fold(cases)?;
-            splits.save(&path)?;
-            splits
-        };
-        if number as usize >= splits.0.len() {
-            self.progress.warn(&format!(
-                "{} has {} folds: fold {number} is a random 80:20 split of the cases, which may \
-                 put cases of one patient on both sides",
-                path.display(),
-                splits.0.len()
-            ));
-        }
-        Ok(splits.fold(fold, cases)?)
     }
 
     /// The copies of the documents that a model folder carries: inference reads only these.
@@ -377,6 +256,3 @@ fn open_cases(
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;
