@@ -19,18 +19,18 @@ use nnunet::train::{Silent, TrainingConfig};
 
 use crate::pipeline::{phantoms, pipeline, tiny_plan, training};
 
-const FIRST: &str = "3d_lowres";
-const SECOND: &str = "3d_cascade_fullres";
+pub(crate) const FIRST: &str = "3d_lowres";
+pub(crate) const SECOND: &str = "3d_cascade_fullres";
 
 /// A dataset of phantoms with plans for a cascade.
-struct Cascade {
-    pipeline: Pipeline,
-    id: DatasetId,
+pub(crate) struct Cascade {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) id: DatasetId,
     name: String,
 }
 
 impl Cascade {
-    fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         let pipeline = pipeline(folder);
         let (dataset, id) = phantoms(&pipeline);
         pipeline.plan(&id, &tiny_plan()).unwrap();
@@ -77,7 +77,7 @@ impl Cascade {
         self.pipeline.train(&request, &Silent, &never)
     }
 
-    fn model(&self, configuration: &str) -> PathBuf {
+    pub(crate) fn model(&self, configuration: &str) -> PathBuf {
         (self.pipeline.layout).model(&self.name, TRAINER, DEFAULT_PLANS, configuration)
     }
 
@@ -86,7 +86,7 @@ impl Cascade {
         CaseStore::open(&folder).unwrap()
     }
 
-    fn held_out(&self, fold: usize) -> Vec<String> {
+    pub(crate) fn held_out(&self, fold: usize) -> Vec<String> {
         let splits = Splits::load(&self.pipeline.layout.splits(&self.name)).unwrap();
         splits.0[fold].val.clone()
     }

@@ -5,3 +5,4 @@
 mod cascade;
 mod experiment;
 mod pipeline;
+mod run;

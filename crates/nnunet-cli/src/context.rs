@@ -47,6 +47,11 @@ impl Context {
         })
     }
 
+    /// The root folders as far as they were given.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
     /// The pipeline over the root folders, after checking that those needed are given.
     pub(crate) fn pipeline(&self, need: Need) -> anyhow::Result<Pipeline> {
         let root = |given: &Option<PathBuf>, needed: bool, option: &str, variable: &str| match given

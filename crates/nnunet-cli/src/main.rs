@@ -20,8 +20,9 @@ use context::Context;
 
 /// Some cases failed, the others were done.
 const EXIT_PARTIAL: u8 = 2;
-/// Stopped by a signal after writing a checkpoint; `--continue` goes on.
-const EXIT_INTERRUPTED: u8 = 3;
+/// Stopped by a signal after writing a checkpoint, or another process is at the rest: to be run
+/// again. `EX_TEMPFAIL` of sysexits.h, which schedulers know.
+const EXIT_INTERRUPTED: u8 = 75;
 
 /// How a command ended if it did not fail altogether.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,12 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Compare(args) => commands::compare::run(&args),
         Command::CompareFingerprints(args) => commands::compare::fingerprints(&context, &args),
         Command::Experiment(args) => commands::experiment::run(&context, &args),
+        Command::Run(args) => commands::run::run(&context, &args),
+        Command::Jobs(args) => commands::jobs::run(&context, &args),
+        Command::Status(args) => commands::status::run(&context, &args),
         Command::Demo(args) => commands::demo::run(&context, &args),
+        Command::Doctor(args) => commands::doctor::run(&context, &args),
+        Command::Completions(args) => Ok(commands::manual::completions(&args)),
+        Command::ManPages(args) => commands::manual::man_pages(&args),
     }
 }

@@ -5,7 +5,8 @@ use nnunet::pipeline::AugmentationChoice;
 use nnunet::train::{LossKind, OptimizerKind, TrainingConfig};
 
 use crate::args::{
-    AugmentationArgs, AugmentationName, LossChoice, OptimizerChoice, PrecisionChoice, VariantArgs,
+    AugmentationArgs, AugmentationName, LossChoice, OptimizerChoice, PrecisionChoice, ScheduleArgs,
+    VariantArgs,
 };
 
 /// The learning rate that suits Adam.
@@ -44,6 +45,20 @@ impl VariantArgs {
                 Some(PrecisionChoice::Fp16) => Arithmetic::Half,
             },
             ..training
+        }
+    }
+}
+
+impl ScheduleArgs {
+    /// The settings with this length, otherwise the method's.
+    pub(crate) fn settings(&self) -> TrainingConfig {
+        TrainingConfig {
+            epochs: self.epochs,
+            iterations_per_epoch: self.iterations,
+            validation_iterations: (self.validation_iterations)
+                .unwrap_or_else(|| (self.iterations / 5).max(1)),
+            seed: self.seed,
+            ..TrainingConfig::default()
         }
     }
 }

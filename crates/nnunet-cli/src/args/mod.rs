@@ -5,6 +5,8 @@ mod data;
 mod evaluate;
 mod plan;
 mod predict;
+mod run;
+mod setup;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -19,6 +21,8 @@ pub(crate) use data::*;
 pub(crate) use evaluate::*;
 pub(crate) use plan::*;
 pub(crate) use predict::*;
+pub(crate) use run::*;
+pub(crate) use setup::*;
 pub(crate) use train::*;
 
 /// Designs, trains and runs segmentation pipelines for biomedical images.
@@ -91,8 +95,20 @@ pub(crate) enum Command {
     CompareFingerprints(CompareFingerprintsArgs),
     /// Train variants of the method on several datasets and compare them
     Experiment(ExperimentArgs),
+    /// Do the whole work on a dataset, from the raw images to the selected model
+    Run(RunArgs),
+    /// Print the jobs of a dataset for another program that runs them
+    Jobs(JobsArgs),
+    /// Show how far the work on a dataset is
+    Status(StatusArgs),
     /// Run the whole pipeline on labelled phantoms made on the spot
     Demo(DemoArgs),
+    /// Say what the program finds on this machine: libtorch, GPU, threads, memory, folders
+    Doctor(DoctorArgs),
+    /// Print the script that completes commands in a shell
+    Completions(CompletionsArgs),
+    /// Write a manual page for each command
+    ManPages(ManPagesArgs),
 }
 
 impl Command {
@@ -104,6 +120,7 @@ impl Command {
                 | Self::Predict(_)
                 | Self::Select(_)
                 | Self::Experiment(_)
+                | Self::Run(_)
                 | Self::Demo(_)
         )
     }

@@ -28,9 +28,29 @@ pub(crate) struct PlanArgs {
     /// Name of the plans (default: that of the rules, e.g. `nnUNetPlans`)
     #[arg(short = 'p', long = "plans", value_name = "NAME")]
     pub(crate) plans: Option<String>,
-    /// Rules to plan by
-    #[arg(long, value_enum, default_value_t = RulesChoice::Paper)]
-    pub(crate) rules: RulesChoice,
+    #[command(flatten)]
+    pub(crate) planning: PlanningArgs,
+    /// Say why each value is as it is
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub(crate) explain: Option<ExplainFormat>,
+    /// Draw the networks: an SVG per configuration into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) draw: Option<PathBuf>,
+}
+
+/// What may be asked of the planner.
+#[derive(Args, Debug)]
+pub(crate) struct PlanningArgs {
+    /// Rules to plan by (default: paper)
+    #[arg(long, value_enum, value_name = "RULES")]
+    pub(crate) rules: Option<RulesChoice>,
     /// GPU memory that the plan may use, in gigabytes (default: 8, resenc-l 24, resenc-xl 40)
     #[arg(long, value_name = "GB")]
     pub(crate) gpu_memory: Option<f64>,
@@ -49,19 +69,6 @@ pub(crate) struct PlanArgs {
     /// Keep the order of the axes instead of putting the coarsest first
     #[arg(long)]
     pub(crate) suppress_transpose: bool,
-    /// Say why each value is as it is
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "text"
-    )]
-    pub(crate) explain: Option<ExplainFormat>,
-    /// Draw the networks: an SVG per configuration into this folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) draw: Option<PathBuf>,
 }
 
 /// The published rule sets.

@@ -19,18 +19,8 @@ pub(crate) struct TrainArgs {
     pub(crate) fold: Fold,
     #[command(flatten)]
     pub(crate) plans: PlansName,
-    /// Epochs
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub(crate) epochs: usize,
-    /// Training steps per epoch
-    #[arg(long, default_value_t = 250, value_name = "N")]
-    pub(crate) iterations: usize,
-    /// Validation steps per epoch (default: a fifth of the training steps)
-    #[arg(long, value_name = "N")]
-    pub(crate) validation_iterations: Option<usize>,
-    /// Seed of all randomness
-    #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
     #[command(flatten)]
     pub(crate) variant: VariantArgs,
     /// Begin with these weights (`.safetensors`, or `.pth` of the Python program) but for the
@@ -48,6 +38,23 @@ pub(crate) struct TrainArgs {
     /// Threads that prepare batches
     #[arg(long, default_value = "2", value_name = "N")]
     pub(crate) loader_threads: NonZeroUsize,
+}
+
+/// How long is trained.
+#[derive(Args, Debug)]
+pub(crate) struct ScheduleArgs {
+    /// Epochs
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) epochs: usize,
+    /// Training steps per epoch
+    #[arg(long, default_value_t = 250, value_name = "N")]
+    pub(crate) iterations: usize,
+    /// Validation steps per epoch (default: a fifth of the training steps)
+    #[arg(long, value_name = "N")]
+    pub(crate) validation_iterations: Option<usize>,
+    /// Seed of all randomness
+    #[arg(long, default_value_t = TrainingConfig::default().seed, value_name = "N")]
+    pub(crate) seed: u64,
 }
 
 /// How a training differs from the method; what differs goes into a model folder of its own.

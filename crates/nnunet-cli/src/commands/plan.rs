@@ -13,7 +13,7 @@ use nnunet::schema::{
     atomic, layout,
 };
 
-use crate::args::{ExplainFormat, PlanArgs, RulesChoice};
+use crate::args::{ExplainFormat, PlanArgs, PlanningArgs, RulesChoice};
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> anyhow::Result<Outcome>
     if let Some(path) = &args.check {
         return check_file(path);
     }
-    let request = request(args)?;
+    let request = request(&args.planning, args.plans.as_deref())?;
     let made = match (&args.dataset, &args.fingerprint, &args.dataset_json) {
         (Some(id), _, _) => plan_dataset(context, id, args, &request)?,
         (None, Some(fingerprint), Some(description)) => {
@@ -44,10 +44,11 @@ struct Made {
     path: Option<PathBuf>,
 }
 
-fn request(args: &PlanArgs) -> anyhow::Result<PlanRequest> {
-    let mut rules = Rules::of(args.rules.into())?;
-    if let Some(name) = &args.plans {
-        rules.plans_name.clone_from(name);
+/// What these options ask of the planner, for plans of this name.
+pub(crate) fn request(args: &PlanningArgs, plans: Option<&str>) -> anyhow::Result<PlanRequest> {
+    let mut rules = Rules::of(args.rules.unwrap_or(RulesChoice::Paper).into())?;
+    if let Some(name) = plans {
+        name.clone_into(&mut rules.plans_name);
     }
     let mut request = PlanRequest::by(rules);
     if let Some(gpu_memory_gb) = args.gpu_memory {

@@ -17,13 +17,8 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
     let pipeline = context.pipeline(Need::All)?;
     let device = context.device(args.device.device);
     let settings = TrainingConfig {
-        epochs: args.epochs,
-        iterations_per_epoch: args.iterations,
-        validation_iterations: (args.validation_iterations)
-            .unwrap_or_else(|| (args.iterations / 5).max(1)),
-        seed: args.seed,
         fold: args.fold,
-        ..TrainingConfig::default()
+        ..args.schedule.settings()
     };
     let training = args.variant.applied_to(settings, device);
     let request = TrainRequest {
@@ -49,7 +44,7 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
         }),
     };
     let what = format!("train {} fold {}", args.configuration, args.fold);
-    let observer = ProgressObserver::new(context.progress.as_ref(), &what, args.epochs);
+    let observer = ProgressObserver::new(context.progress.as_ref(), &what, args.schedule.epochs);
     let stop = stop_on_signal()?;
     match pipeline.train(&request, &observer, &stop)? {
         TrainOutcome::Stopped { folder } => {

@@ -23,7 +23,13 @@ fn every_command_explains_itself() {
         "compare-fingerprints",
         "experiment",
         "convert-msd",
+        "run",
+        "jobs",
+        "status",
         "demo",
+        "doctor",
+        "completions",
+        "man-pages",
     ] {
         let ended = Ended::from(bare().args([command, "--help"]).output().unwrap());
         assert_eq!(ended.code, Some(0));
@@ -139,6 +145,19 @@ fn a_dataset_goes_through_all_commands() {
         "0/1",
     ]);
     assert!(program.path("again/predict_report.json").is_file());
+    // What it would take is said without a trace, and what does not fit is refused.
+    let unused = path("unused");
+    let arguments = ["predict", "-i", &images, "-o", &unused, "-m", &model];
+    let plan = |more: &[&str]| program.run(&[&arguments, more].concat());
+    let planned = plan(&["--dry-run", "--device", "cpu", "--save-probabilities=u8"]);
+    assert_eq!(planned.code, Some(0), "{planned:?}");
+    assert!(
+        planned.stdout.contains("single precision on the host"),
+        "{planned:?}"
+    );
+    plan(&["--dry-run", "--device", "cpu", "--max-memory", "0.000001"])
+        .failed_with(&["limit is 1000", "0 cases can be predicted"]);
+    assert!(!program.path("unused").exists());
     let mean = path("mean");
     program.succeed(&["ensemble", "-i", &again, &again, "-o", &mean]);
     for file in program.files("imagesTs") {

@@ -10,3 +10,5 @@ mod plan;
 mod preprocess;
 mod preview;
 mod program;
+mod run;
+mod setup;

@@ -50,7 +50,8 @@ impl Program {
         files
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+    /// The program with the roots, to which words are to be added.
+    pub(crate) fn command(&self) -> Command {
         let mut command = bare();
         for (option, folder) in [
             ("--raw", "raw"),
@@ -59,7 +60,11 @@ impl Program {
         ] {
             command.arg(option).arg(self.path(folder));
         }
-        Ended::from(command.args(arguments).output().unwrap())
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.command().args(arguments).output().unwrap())
     }
 
     /// Runs a command that must succeed.
