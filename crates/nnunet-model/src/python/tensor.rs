@@ -15,6 +15,8 @@ pub(super) struct TensorView {
     /// In values, as the offset.
     strides: Vec<usize>,
     offset: usize,
+    /// Values of the storage as a whole.
+    length: usize,
 }
 
 impl TensorView {
@@ -58,14 +60,16 @@ impl TensorView {
         if objects.text(*tag) != Some("storage") {
             return None;
         }
+        let length = objects.count(*length)?;
         let view = Self {
             storage: objects.text(*key)?.to_owned(),
             kind: kind(objects.global(*class)?)?,
             shape: objects.counts(*shape)?,
             strides: objects.counts(*strides)?,
             offset: objects.count(*offset)?,
+            length,
         };
-        view.fits(objects.count(*length)?).then_some(view)
+        view.fits(length).then_some(view)
     }
 
     /// Number of values.
@@ -94,18 +98,19 @@ impl TensorView {
     /// The values, from the bytes of the storage.
     pub(super) fn read(&self, path: &std::path::Path, bytes: &[u8]) -> Result<Tensor, ModelError> {
         let size = self.kind.elt_size_in_bytes();
-        let length = bytes.len() / size;
-        if !self.fits(length) {
+        let length = self.length;
+        if length.checked_mul(size) != Some(bytes.len()) {
             let problem = format!(
-                "its storage `{}` has {length} values, expected enough for {:?} from {} with \
-                 strides {:?}",
-                self.storage, self.shape, self.offset, self.strides
+                "its storage `{}` has {} bytes, expected {length} values ({:?}) of {size} bytes: \
+                 the file is damaged",
+                self.storage,
+                bytes.len(),
+                self.kind
             );
             return Err(ModelError::file(path, problem));
         }
-        let whole = bytes.get(..length * size).unwrap_or_default();
         let signed = |values: &[usize]| values.iter().map(|v| *v as i64).collect::<Vec<_>>();
-        let storage = Tensor::f_from_data_size(whole, &[length as i64], self.kind)?;
+        let storage = Tensor::f_from_data_size(bytes, &[length as i64], self.kind)?;
         let (shape, strides) = (signed(&self.shape), signed(&self.strides));
         let view = storage.f_as_strided(
             shape.as_slice(),

@@ -190,7 +190,16 @@ fn views_beyond_their_storage_are_not_tensors() {
     // What the pickle promises and the archive does not hold.
     let path = with_tensor(dir.path(), &PLAIN, &bytes[..20]);
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("has 5 values"), "{error}");
+    assert!(error.contains("has 20 bytes, expected 6 values"), "{error}");
+    // Values of another type than it says would be read as nonsense.
+    let halves = Crafted {
+        class: "HalfStorage",
+        ..PLAIN
+    };
+    let error = read(&with_tensor(dir.path(), &halves, &bytes))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("has 24 bytes"), "{error}");
     let absent = Crafted { key: "1", ..PLAIN };
     let error = read(&with_tensor(dir.path(), &absent, &bytes))
         .unwrap_err()
