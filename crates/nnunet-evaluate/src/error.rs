@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 
 use nnunet_image::ImageError;
-use nnunet_schema::{SchemaError, Shape};
+use nnunet_schema::{SchemaError, Shape, abridged};
 
 use crate::Map;
+
+/// Names are listed up to this many.
+const NAMED: usize = 5;
 
 /// What can go wrong while predictions are compared with references.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +99,7 @@ pub enum EvaluateError {
     /// References have no prediction, and the caller wants all of them predicted.
     #[error(
         "{} of {total} references have no prediction in {}: {}; predict them, or allow missing \
-         predictions", cases.len(), folder.display(), abbreviated(cases)
+         predictions", cases.len(), folder.display(), abridged(cases, NAMED)
     )]
     MissingPredictions {
         /// The folder of the predictions.
@@ -213,14 +216,4 @@ pub enum EvaluateError {
 fn lines<T: std::fmt::Display>(entries: &[T]) -> String {
     let lines: Vec<String> = entries.iter().map(|entry| format!("  {entry}")).collect();
     lines.join("\n")
-}
-
-/// The first few names, and how many more there are.
-fn abbreviated(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::abridged;
+
 /// Names are listed up to this many.
 const NAMED: usize = 10;
 
@@ -112,14 +114,8 @@ pub(super) struct Names<'a>(pub(super) &'a [String]);
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, name) in self.0.iter().take(NAMED).enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}`{name}`")?;
-        }
-        match self.0.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
+        let quoted = self.0.iter().map(|name| format!("`{name}`"));
+        f.write_str(&abridged(quoted, NAMED))
     }
 }
 

@@ -15,7 +15,7 @@ use nnunet_preprocess::{
     CaseProperties, CaseStore, ClassLocations, PreprocessError, PreprocessedCase, StoreHeader,
 };
 use nnunet_schema::plans::StageNames;
-use nnunet_schema::{DatasetDescription, Plans, Shape, Splits, layout};
+use nnunet_schema::{DatasetDescription, Plans, Shape, Splits, abridged, layout};
 
 use super::fold::FoldJob;
 use super::{Pipeline, PipelineError, TRAINER};
@@ -267,15 +267,7 @@ fn plans_option(job: &FoldJob) -> String {
 
 /// The first of some cases, and how many there are.
 fn listed(cases: &[&str]) -> String {
-    let first: Vec<String> = (cases.iter().take(LISTED))
-        .map(|case| format!("`{case}`"))
-        .collect();
-    let more = cases.len().saturating_sub(LISTED);
-    let first = first.join(", ");
-    match more {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
+    abridged(cases.iter().map(|case| format!("`{case}`")), LISTED)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod state;
 use std::fmt;
 use std::path::PathBuf;
 
-use nnunet_schema::{Plans, Splits};
+use nnunet_schema::{Plans, Splits, abridged};
 
 pub use build::{Completeness, Facts, JobGraph};
 pub use job::{Accelerator, Input, Job, JobId, JobKind, Resources, Work};
@@ -110,12 +110,7 @@ impl fmt::Display for Reason {
             Self::New => f.write_str("not done yet"),
             Self::Interrupted => f.write_str("goes on where it was interrupted"),
             Self::InputsChanged { changed } => {
-                let first: Vec<&str> = changed.iter().take(LISTED).map(String::as_str).collect();
-                write!(f, "changed: {}", first.join(", "))?;
-                match changed.len().saturating_sub(LISTED) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
-                }
+                write!(f, "changed: {}", abridged(changed, LISTED))
             }
             Self::OutputMissing { missing } => write!(f, "missing: {}", missing.display()),
         }
@@ -128,12 +123,8 @@ impl fmt::Display for JobState {
             Self::Done => f.write_str("done"),
             Self::Ready { reason } => write!(f, "ready: {reason}"),
             Self::Waiting { on } => {
-                let first: Vec<&str> = on.iter().take(LISTED).map(JobId::as_str).collect();
-                write!(f, "waits for {}", first.join(", "))?;
-                match on.len().saturating_sub(LISTED) {
-                    0 => Ok(()),
-                    more => write!(f, " and {more} more"),
-                }
+                let on = on.iter().map(JobId::as_str);
+                write!(f, "waits for {}", abridged(on, LISTED))
             }
             Self::Running { owner } => {
                 write!(f, "running: process {} on {}", owner.pid, owner.host)
