@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 
+use super::svg::{self, COLOURS, escaped};
 use super::{Comparison, Ranking};
 
 /// Pixels between two ranks, and between two methods.
@@ -12,11 +13,6 @@ const TOP: f64 = 44.0;
 /// Pixels per letter of a method's name, which is written upwards at a slant.
 const LETTER: f64 = 4.8;
 const PANELS_PER_ROW: usize = 4;
-
-/// Fills for methods; told apart in grey and by the colour-blind as well.
-pub(super) const COLOURS: [&str; 8] = [
-    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#666666", "#b8a900",
-];
 
 /// A standalone SVG document with the ranks of the methods, in the manner of the paper's Figure
 /// 6: a panel per dataset and one over all. The area of a circle is the share of the draws in
@@ -57,18 +53,9 @@ pub fn figure(comparison: &Comparison) -> String {
         panel(&mut body, heading, ranking);
         body.push_str("</g>\n");
     }
-    format!(
-        r##"<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" role="img">
-<title>Ranks of {} methods in {} draws</title>
-<rect width="{width:.0}" height="{height:.0}" fill="#ffffff"/>
-<g font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222222">
-{body}</g>
-</svg>
-"##,
-        comparison.methods.len(),
-        comparison.draws,
-    )
+    let (methods, draws) = (comparison.methods.len(), comparison.draws);
+    let title = format!("Ranks of {methods} methods in {draws} draws");
+    svg::document([width, height], &title, &body)
 }
 
 fn panel(body: &mut String, heading: &str, ranking: &Ranking) {
@@ -118,9 +105,4 @@ fn panel(body: &mut String, heading: &str, ranking: &Ranking) {
             escaped(&method.method)
         );
     }
-}
-
-/// A text as SVG writes it.
-pub(super) fn escaped(text: &str) -> String {
-    (text.replace('&', "&amp;").replace('<', "&lt;")).replace('>', "&gt;")
 }

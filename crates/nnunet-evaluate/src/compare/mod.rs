@@ -19,6 +19,7 @@ mod paired;
 mod parallel;
 mod ranks;
 mod scores;
+mod svg;
 mod wilcoxon;
 
 use crate::EvaluateError;

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::FingerprintComparison;
-use super::figure::{COLOURS, escaped};
+use super::svg::{self, COLOURS, escaped};
 
 /// Pixels between two properties, and per standard deviation.
 const STEP: f64 = 78.0;
@@ -94,17 +94,11 @@ pub fn fingerprint_figure(comparison: &FingerprintComparison) -> String {
             escaped(dataset)
         );
     }
-    format!(
-        r##"<?xml version="1.0" encoding="UTF-8"?>
-<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" role="img">
-<title>Fingerprints of {} datasets in standard deviations from their mean</title>
-<rect width="{width:.0}" height="{height:.0}" fill="#ffffff"/>
-<g font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222222">
-{body}</g>
-</svg>
-"##,
-        comparison.datasets.len(),
-    )
+    let title = format!(
+        "Fingerprints of {} datasets in standard deviations from their mean",
+        comparison.datasets.len()
+    );
+    svg::document([width, height], &title, &body)
 }
 
 #[cfg(test)]
