@@ -13,6 +13,8 @@ mod postprocess;
 mod prepare;
 mod preview;
 mod select;
+#[cfg(test)]
+mod testing;
 mod train;
 mod variant;
 

@@ -3,13 +3,12 @@
 use std::fs;
 use std::sync::atomic::AtomicBool;
 
-use nnunet_phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet_schema::plans::PlanOverrides;
-use nnunet_schema::{DatasetId, Fold, Layout, NoProgress};
+use nnunet_schema::{DatasetId, Fold};
 use nnunet_train::TrainingConfig;
 
 use super::*;
-use crate::pipeline::{Existing, PlanRequest};
+use crate::pipeline::{Existing, PlanRequest, testing};
 
 /// Phantoms of which the cases are preprocessed in 2D, and nothing is trained.
 struct Prepared {
@@ -21,19 +20,7 @@ struct Prepared {
 impl Prepared {
     fn unprepared() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |part: &str| folder.path().join(part);
-        let pipeline = Pipeline::new(Layout {
-            raw: at("raw"),
-            preprocessed: at("preprocessed"),
-            results: at("results"),
-        });
-        let phantoms = PhantomDataset {
-            training_cases: 5,
-            test_cases: 0,
-            config: PhantomConfig::tiny(),
-            ..PhantomDataset::default()
-        };
-        write_dataset(&at("raw"), &phantoms, &pipeline.formats, &NoProgress).unwrap();
+        let (pipeline, _) = testing::phantoms(folder.path());
         let request = GraphRequest {
             planning: Planning::By(Box::new(PlanRequest {
                 overrides: PlanOverrides {

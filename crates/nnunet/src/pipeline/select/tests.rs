@@ -4,11 +4,10 @@ use std::path::Path;
 use ndarray::{Array4, Axis};
 use nnunet_image::LabelMap;
 use nnunet_infer::{ProbabilityPrecision, ProbabilitySink, ProbabilityWriter};
-use nnunet_phantom::{PhantomConfig, PhantomDataset, write_dataset};
-use nnunet_schema::{DatasetDescription, Layout, NoProgress, Plans, Splits};
+use nnunet_schema::{DatasetDescription, Plans, Splits};
 
 use super::*;
-use crate::pipeline::PlanRequest;
+use crate::pipeline::{PlanRequest, testing};
 
 mod python;
 
@@ -30,32 +29,17 @@ impl Trained {
 
     fn planned(request: &PlanRequest) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |part: &str| folder.path().join(part);
-        let pipeline = Pipeline::new(Layout {
-            raw: at("raw"),
-            preprocessed: at("preprocessed"),
-            results: at("results"),
-        });
-        let phantoms = PhantomDataset {
-            training_cases: 5,
-            test_cases: 0,
-            config: PhantomConfig::tiny(),
-            ..PhantomDataset::default()
-        };
-        let raw = &pipeline.layout.raw;
-        write_dataset(raw, &phantoms, &pipeline.formats, &NoProgress).unwrap();
-        let id = DatasetId::Name(phantoms.name.clone());
+        let (pipeline, dataset) = testing::phantoms(folder.path());
+        let id = DatasetId::Name(dataset.clone());
         let plans = pipeline.plan(&id, request).unwrap().plans;
-        let description = pipeline.description(&phantoms.name).unwrap();
+        let description = pipeline.description(&dataset).unwrap();
         let cases: Vec<String> = (pipeline.raw_dataset(&id).unwrap().cases.into_iter())
             .map(|case| case.id)
             .collect();
         let splits = Splits::five_fold(&cases).unwrap();
-        splits
-            .save(&pipeline.layout.splits(&phantoms.name))
-            .unwrap();
+        splits.save(&pipeline.layout.splits(&dataset)).unwrap();
         Self {
-            dataset: phantoms.name,
+            dataset,
             plans,
             description,
             pipeline,
