@@ -1,9 +1,14 @@
 //! What is averaged over windows, mirrorings and folds.
 
 use nnunet_schema::{LabelScheme, RuleSet};
+use pulp::Arch;
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use crate::InferError;
+
+/// Voxels of a plane that are decided at once.
+const PART: usize = 1 << 12;
 
 /// What is averaged over windows, mirrorings and folds, and resampled in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +132,18 @@ impl Decision {
         }
     }
 
+    /// Decides a plane of voxels from the values `(class, voxel)`.
+    pub(crate) fn decide_plane(&self, values: &[f32], decided: &mut [i16]) {
+        let voxels = decided.len().max(1);
+        let parts = decided.par_chunks_mut(PART).enumerate();
+        parts.for_each_init(Vec::new, |best, (part, decided)| {
+            let part = part * PART..part * PART + decided.len();
+            let classes = values.chunks_exact(voxels);
+            let rows = classes.filter_map(|class| class.get(part.clone()));
+            self.decide(rows, best, decided);
+        });
+    }
+
     /// Decides a row of voxels. `class(i)` is the row of class `i`; `best` is scratch space.
     pub(crate) fn decide<'a>(
         &self,
@@ -140,11 +157,16 @@ impl Decision {
                 best.resize(decided.len(), f32::NEG_INFINITY);
                 for (row, label) in rows.zip(labels) {
                     let voxels = row.iter().zip(best.iter_mut()).zip(decided.iter_mut());
-                    for ((value, best), decided) in voxels {
-                        let wins = *value > *best;
-                        *best = if wins { *value } else { *best };
-                        *decided = if wins { *label } else { *decided };
-                    }
+                    Arch::new().dispatch(
+                        #[inline(always)]
+                        || {
+                            for ((value, best), decided) in voxels {
+                                let wins = *value > *best;
+                                *best = if wins { *value } else { *best };
+                                *decided = if wins { *label } else { *decided };
+                            }
+                        },
+                    );
                 }
             }
             Self::Above { labels, threshold } => {
@@ -162,6 +184,27 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plane_is_decided_as_its_voxels_are() {
+        let largest = Decision::Largest {
+            labels: vec![0, 1, 2],
+        };
+        let above = Decision::Above {
+            labels: vec![2, 1, 5],
+            threshold: 0.5,
+        };
+        let voxels = 2 * PART + 17;
+        let values: Vec<f32> = (0..3 * voxels)
+            .map(|i| (i * 7919 % 101) as f32 / 101.0)
+            .collect();
+        let rows: Vec<&[f32]> = values.chunks_exact(voxels).collect();
+        for decision in [largest, above] {
+            let mut plane = vec![9; voxels];
+            decision.decide_plane(&values, &mut plane);
+            assert_eq!(plane, decide(&decision, &rows));
+        }
+    }
 
     fn decide(decision: &Decision, rows: &[&[f32]]) -> Vec<i16> {
         let mut decided = vec![7; rows[0].len()];

@@ -162,3 +162,89 @@ impl<'a> DeviceSums<'a> {
         Ok(host.starting_with(self.first + self.handed, slices))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nnunet_schema::Shape;
+    use nnunet_schema::plans::Dimensionality;
+    use tch::Kind;
+
+    use super::*;
+
+    /// Keeps slices, and refuses one of them the first time.
+    #[derive(Default)]
+    struct Reluctant {
+        slices: Vec<Vec<f32>>,
+        refuses: Option<usize>,
+    }
+
+    impl SliceSink for Reluctant {
+        fn take(&mut self, slice: Vec<f32>) -> Result<Option<Vec<f32>>, InferError> {
+            if self.refuses.take_if(|z| *z == self.slices.len()).is_some() {
+                return Err(InferError::Internal {
+                    case: "a".to_owned(),
+                    problem: "not now".to_owned(),
+                });
+            }
+            self.slices.push(slice);
+            Ok(None)
+        }
+    }
+
+    /// Adds all windows up; what is refused at a slice goes on in the memory of the processor.
+    fn run(tiling: &Tiling, refuses: Option<usize>) -> Vec<Vec<f32>> {
+        tch::manual_seed(3);
+        let mut sink = Reluctant {
+            refuses,
+            ..Reluctant::default()
+        };
+        let mut device = Some(DeviceSums::new::<f32>("a", tiling, 2, 1, Device::Cpu).unwrap());
+        let mut host: Option<Accumulator<'_, f32>> = None;
+        let [z, y, x] = tiling.window().voxels().map(|edge| edge as i64);
+        for position in tiling.windows() {
+            let outputs = Tensor::rand([2, z, y, x], (Kind::Float, Device::Cpu));
+            if let Some(mut sums) = device.take() {
+                match sums.release(position[0], &mut sink) {
+                    Ok(()) => {
+                        sums.add(position, &outputs).unwrap();
+                        device = Some(sums);
+                        continue;
+                    }
+                    Err(_) => host = Some(sums.into_host().unwrap()),
+                }
+            }
+            let sums = host.as_mut().unwrap();
+            sums.release(position[0], &mut sink).unwrap();
+            nnunet_model::with_values(&outputs, |values| sums.add(position, values))
+                .unwrap()
+                .unwrap();
+        }
+        let end = tiling.padded()[0];
+        match (device, host) {
+            (_, Some(mut host)) => host.release(end, &mut sink).unwrap(),
+            (Some(mut device), None) => device.release(end, &mut sink).unwrap(),
+            (None, None) => unreachable!(),
+        }
+        sink.slices
+    }
+
+    #[test]
+    fn sums_that_were_handed_out_half_way_go_on_elsewhere() {
+        let (image, window) = (Shape::new([17, 9, 6]), Shape::new([6, 6, 6]));
+        let tiling = Tiling::new(image, window, Dimensionality::Three, 0.5).unwrap();
+        let whole = run(&tiling, None);
+        assert_eq!(whole.len(), 17);
+        // The first, one in the middle of those that are handed out together, and a later one.
+        for refused in [0, 1, 4, 7] {
+            let found = run(&tiling, Some(refused));
+            assert_eq!(found.len(), whole.len(), "{refused}");
+            for (z, (found, whole)) in found.iter().zip(&whole).enumerate() {
+                let far = found.iter().zip(whole).map(|(a, b)| (a - b).abs());
+                assert!(
+                    far.fold(0.0, f32::max) < 1e-6,
+                    "slice {z}, refused at {refused}"
+                );
+            }
+        }
+    }
+}

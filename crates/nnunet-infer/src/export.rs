@@ -138,22 +138,27 @@ impl<'a> LabelExport<'a> {
             .properties
             .shape_after_cropping_and_before_resampling
             .voxels();
-        let mut decided = Array3::zeros((1, to_y, to_x));
         let decision = self.decision;
-        fold_outputs(plane, &self.in_plane, &mut decided, |channels, mut band| {
-            let mut best = Vec::new();
-            for (row, mut labels) in band.outer_iter_mut().enumerate() {
-                let rows = (channels.axis_iter(Axis(0)))
-                    .map(|channel| channel.index_axis_move(Axis(0), row))
-                    .filter_map(|row| row.to_slice());
-                if let Some(labels) = labels.as_slice_mut() {
-                    decision.decide(rows, &mut best, labels);
-                }
+        let mut labels = self.labels.index_axis_mut(Axis(0), k);
+        match labels.as_slice_mut() {
+            // Nothing to resample in plane.
+            Some(labels) if (y, x) == (to_y, to_x) => decision.decide_plane(values, labels),
+            _ => {
+                let mut decided = Array3::zeros((1, to_y, to_x));
+                fold_outputs(plane, &self.in_plane, &mut decided, |channels, mut band| {
+                    let mut best = Vec::new();
+                    for (row, mut labels) in band.outer_iter_mut().enumerate() {
+                        let rows = (channels.axis_iter(Axis(0)))
+                            .map(|channel| channel.index_axis_move(Axis(0), row))
+                            .filter_map(|row| row.to_slice());
+                        if let Some(labels) = labels.as_slice_mut() {
+                            decision.decide(rows, &mut best, labels);
+                        }
+                    }
+                })?;
+                labels.assign(&decided.index_axis(Axis(0), 0));
             }
-        })?;
-        self.labels
-            .index_axis_mut(Axis(0), k)
-            .assign(&decided.index_axis(Axis(0), 0));
+        }
         if let Some(stream) = &mut self.probabilities {
             stream.slice(plane, &self.in_plane)?;
         }

@@ -31,6 +31,7 @@ mod export;
 mod folder;
 mod folds;
 pub mod importance;
+mod input;
 mod leftovers;
 mod memory;
 mod mirror;

@@ -23,8 +23,8 @@ pub struct MemoryPlan {
     pub outputs: u64,
     /// The labels of the crop box and of the whole image.
     pub labels: u64,
-    /// What lies in the memory of a GPU: a batch of windows, its outputs, and the sums if they are
-    /// there. Nothing where the networks run on the processor.
+    /// What lies in the memory of a GPU: a batch of windows, its outputs, and the image and the sums
+    /// if they are there. Nothing where the networks run on the processor.
     pub device: u64,
     /// Windows that go through a network at once.
     pub batch: usize,
@@ -220,18 +220,20 @@ impl Needs {
         let slices = bytes(plane, 4 * 3);
         // Outputs of a window, weighted, and what they are added to.
         let weighted = bytes(window.volume(), 4 * 2 * self.heads);
+        // The image goes where the sums are.
+        let image = bytes(padded.volume(), 4).saturating_mul(self.channels as u64);
         let (sum_here, sum_there) = match place {
             SumPlace::Host => (sum, 0),
-            SumPlace::Device => (0, sum.saturating_add(weighted)),
+            SumPlace::Device => (0, sum.saturating_add(weighted).saturating_add(image)),
         };
         let (outputs, device) = match self.device {
             // Both places are the same memory.
             Device::Cpu => (sum_here.saturating_add(sum_there), 0),
-            // A batch is cut out here, and its outputs come back where they are added up here.
+            // On its way to the device: the image, or a batch of windows, whose outputs come back.
             _ => {
                 let staged = match place {
                     SumPlace::Host => bytes(voxels, 4 * (self.heads + self.channels)),
-                    SumPlace::Device => bytes(voxels, 4 * self.channels),
+                    SumPlace::Device => image,
                 };
                 (
                     sum_here.saturating_add(staged),
@@ -350,7 +352,7 @@ mod tests {
         let mut limit = free.device - 1;
         let one = of(Some(limit));
         assert_eq!((one.place, one.batch), (SumPlace::Device, 1));
-        assert!(one.total() < free.total() && one.device <= limit);
+        assert!(one.total() <= free.total() && one.device <= limit);
         limit = one.device - 1;
         let here = of(Some(limit));
         assert_eq!(

@@ -2,14 +2,14 @@
 
 use half::f16;
 use ndarray::ArrayView4;
-use nnunet_model::{Device, ModelError, Tensor};
+use nnunet_model::{Device, ModelError, Tensor, with_values};
 use nnunet_schema::Task;
 use nnunet_schema::plans::Dimensionality;
 
 use crate::accumulator::{Accumulator, SliceSink};
 use crate::averaging::Classes;
-use crate::cut::cut;
 use crate::device_sums::DeviceSums;
+use crate::input::Input;
 use crate::sums::Sum;
 use crate::{
     Averaging, InferError, MemoryPlan, Network, Precision, SumPlace, SumPrecision, Tiling,
@@ -53,11 +53,7 @@ pub(crate) struct SlidingWindow<'a> {
 /// Where the windows of a case are added up.
 #[derive(Debug)]
 enum Sums<'a, T> {
-    Host {
-        sums: Accumulator<'a, T>,
-        /// Outputs of a batch of windows.
-        values: Vec<f32>,
-    },
+    Host(Accumulator<'a, T>),
     Device(DeviceSums<'a>),
 }
 
@@ -81,13 +77,17 @@ impl SlidingWindow<'_> {
     ) -> Result<(), InferError> {
         let _guard = tch::no_grad_guard();
         let mut sums = self.sums::<T>()?;
-        let mut buffer = Vec::new();
+        let mut input = self.input(image)?;
         for positions in self.tiling.windows().chunks(self.plan.batch.max(1)) {
-            let windows = self.cut(&image, positions, &mut buffer)?;
+            let windows = self.windows(&mut input, image, positions)?;
             sums = self.add(sums, &windows, positions, sink)?;
+            if matches!(sums, Sums::Host(_)) {
+                // The device has no room to spare.
+                input = Input::Host(image);
+            }
         }
         match &mut sums {
-            Sums::Host { sums, .. } => sums.release(self.tiling.padded()[0], sink),
+            Sums::Host(sums) => sums.release(self.tiling.padded()[0], sink),
             Sums::Device(sums) => sums.release(self.tiling.padded()[0], sink),
         }
     }
@@ -105,7 +105,35 @@ impl SlidingWindow<'_> {
         }
         let weights = TilingWeights::new(self.tiling);
         let sums = Accumulator::new(self.case, self.tiling, weights, self.heads, passes);
-        Ok(Sums::host(sums))
+        Ok(Sums::Host(sums))
+    }
+
+    /// The image, on the device if the sums are there and it has room for both.
+    fn input<'i>(&self, image: ArrayView4<'i, f32>) -> Result<Input<'i>, InferError> {
+        if let (SumPlace::Device, Some(network)) = (self.plan.place, self.networks.first()) {
+            match Input::on_device(image, self.tiling, network.device()) {
+                Err(error) if is_out_of_memory(&error) => {}
+                other => return other,
+            }
+        }
+        Ok(Input::Host(image))
+    }
+
+    /// A batch of windows, out of the memory of the processor from then on if the device has none
+    /// left for them.
+    fn windows<'i>(
+        &self,
+        input: &mut Input<'i>,
+        image: ArrayView4<'i, f32>,
+        positions: &[[usize; 3]],
+    ) -> Result<Tensor, InferError> {
+        match input.windows(self.tiling, self.dimensionality, positions) {
+            Err(error) if is_out_of_memory(&error) && matches!(input, Input::Device(_)) => {
+                *input = Input::Host(image);
+                input.windows(self.tiling, self.dimensionality, positions)
+            }
+            other => other,
+        }
     }
 
     /// Predicts a batch of windows and adds it up, in the memory of the processor from then on if
@@ -125,24 +153,22 @@ impl SlidingWindow<'_> {
             }
         }
         let mut host = match sums {
-            Sums::Device(device) => Sums::host(device.into_host()?),
-            host @ Sums::Host { .. } => host,
+            Sums::Device(device) => device.into_host()?,
+            Sums::Host(host) => host,
         };
-        if let Sums::Host { sums, values } = &mut host {
-            // What was added before the memory ran out stays.
-            let positions = positions.get(done..).unwrap_or_default();
-            let count = positions.len() as i64;
-            let total = self.total(&windows.f_narrow(0, done as i64, count)?, Device::Cpu)?;
-            let window_values = self.heads * self.tiling.window().volume();
-            values.resize(window_values * positions.len(), 0.0);
-            total.f_copy_data(values, total.numel())?;
+        // What was added before the memory ran out stays.
+        let positions = positions.get(done..).unwrap_or_default();
+        let rest = windows.f_narrow(0, done as i64, positions.len() as i64)?;
+        let total = self.total(&rest, Device::Cpu)?;
+        let window_values = self.heads * self.tiling.window().volume();
+        with_values(&total, |values| {
             for (position, values) in positions.iter().zip(values.chunks_exact(window_values)) {
-                sums.release(position[0], sink)?;
-                sums.add(*position, values)?;
+                host.release(position[0], sink)?;
+                host.add(*position, values)?;
                 self.progress.step("");
             }
-        }
-        Ok(host)
+            Ok(Sums::Host(host))
+        })?
     }
 
     /// As [`Self::add`]; `done` counts the windows that were added.
@@ -163,28 +189,6 @@ impl SlidingWindow<'_> {
             self.progress.step("");
         }
         Ok(())
-    }
-
-    /// A batch of windows; `buffer` is scratch space.
-    fn cut(
-        &self,
-        image: &ArrayView4<'_, f32>,
-        positions: &[[usize; 3]],
-        buffer: &mut Vec<f32>,
-    ) -> Result<Tensor, InferError> {
-        let (channels, window) = (image.dim().0, self.tiling.window());
-        let length = channels * window.volume();
-        buffer.resize(positions.len() * length, 0.0);
-        for (position, target) in positions.iter().zip(buffer.chunks_exact_mut(length)) {
-            cut(image, self.tiling, *position, target);
-        }
-        let [z, y, x] = window.voxels().map(|edge| edge as i64);
-        let (batch, channels) = (positions.len() as i64, channels as i64);
-        let flat = Tensor::f_from_slice(buffer)?;
-        Ok(match self.dimensionality {
-            Dimensionality::Two => flat.f_view([batch, channels, y, x])?,
-            Dimensionality::Three => flat.f_view([batch, channels, z, y, x])?,
-        })
     }
 
     /// The sum over all networks and mirrorings, `(window, class, …)`, on the device `to`.
@@ -260,13 +264,6 @@ impl SlidingWindow<'_> {
             });
         }
         self.averaging.apply(&logits, self.classes)
-    }
-}
-
-impl<'a, T: Sum> Sums<'a, T> {
-    const fn host(sums: Accumulator<'a, T>) -> Self {
-        let values = Vec::new();
-        Self::Host { sums, values }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use pulp::Arch;
 use tch::kind::Element;
 
 /// Columns that are converted at once.
@@ -23,9 +24,16 @@ pub(crate) trait Sum: Copy + Default + Debug + Send + Sync + Element {
 
 impl Sum for f32 {
     fn add(sums: &mut [Self], values: &[f32], weight: f32, weights: &[f32]) {
-        for ((sum, value), own) in sums.iter_mut().zip(values).zip(weights) {
-            *sum += value * (weight * own);
-        }
+        // The program is compiled for any processor of a family, this loop for its wider vectors
+        // too. The sums are the same.
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for ((sum, value), own) in sums.iter_mut().zip(values).zip(weights) {
+                    *sum += value * (weight * own);
+                }
+            },
+        );
     }
 
     fn finish(sums: Vec<Self>, _: Option<Vec<f32>>) -> (Vec<f32>, Option<Vec<Self>>) {

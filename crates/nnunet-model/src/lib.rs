@@ -9,7 +9,7 @@
 //! Python program's `.pth` files. [`Checkpoint`] is one file that holds weights, optimiser state
 //! and metadata, so that a crash never leaves parts that disagree. [`ModelInfo`] says what a
 //! network costs before it is built.
-#![deny(unsafe_code)] // but for one block in `cuda`, which says why
+#![deny(unsafe_code)] // but for blocks in `cuda` and `values`, which say why
 
 mod blocks;
 pub mod buffers;
@@ -30,6 +30,7 @@ pub mod spec;
 mod table;
 mod topology;
 mod unet;
+mod values;
 pub mod weights;
 
 pub use blocks::{Arithmetic, Mode};
@@ -45,4 +46,5 @@ pub use spec::{EncoderKind, NetworkSpec, NormKind};
 pub use table::StageTable;
 pub use tch::{Device, Tensor};
 pub use unet::UNet;
+pub use values::{filled, with_values};
 pub use weights::{LoadReport, Strictness};
