@@ -1,6 +1,7 @@
 //! Pictures for people, as PNG files.
 //!
 //! * [`overlay::draw`] shows a case: a slice of the image, the reference and the prediction over it;
+//! * [`overlay::draw_stack`] makes layers of all its slices;
 //! * [`draw_grid`] puts any slices into a table;
 //! * [`Chart`] draws curves: the progress of a training;
 //! * [`BubbleChart`] draws how often something had which rank: a comparison of methods;
@@ -11,6 +12,7 @@
 
 mod bubbles;
 mod chart;
+mod encode;
 mod error;
 mod font;
 mod grid;

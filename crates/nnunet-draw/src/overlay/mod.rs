@@ -3,11 +3,13 @@
 //! [`draw`] puts panels side by side: a slice of the image, the same with the reference, the same
 //! with the prediction; below them the names of the labels and the Dice of each. The slice is the
 //! one that shows most of the foreground, lies as a radiologist would look at it, and has the
-//! proportions of the patient rather than of the voxel grid.
+//! proportions of the patient rather than of the voxel grid. [`draw_stack`] makes layers of all slices
+//! for a reader who scrolls through them.
 
 pub(crate) mod legend;
 pub(crate) mod panel;
 mod slice;
+mod stack;
 
 use nnunet_image::{Image, LabelMap};
 use nnunet_schema::{DatasetDescription, Shape};
@@ -18,6 +20,7 @@ use legend::Legend;
 use panel::Panel;
 pub use slice::percentiles;
 use slice::{Plane, best_slice, window};
+pub use stack::{Stack, StackOptions, StackSlice, draw_stack};
 
 /// What to draw.
 #[derive(Clone, Copy, Debug)]

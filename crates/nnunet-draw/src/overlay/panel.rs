@@ -24,7 +24,7 @@ impl Panel<'_> {
     /// Draws the panel.
     pub(crate) fn draw(&self, picture: &mut Picture) {
         let [height, width] = self.size;
-        let shown = self.shown_labels();
+        let shown = shown_labels(self.labels, self.grey.dim(), self.names, self.size);
         for y in 0..height {
             for x in 0..width {
                 let grey = self.smooth([y, x]);
@@ -46,18 +46,6 @@ impl Panel<'_> {
         }
     }
 
-    /// For each pixel the entry of the label there, not smoothed: what is drawn is what is in
-    /// the map.
-    fn shown_labels(&self) -> Array2<Option<usize>> {
-        let [height, width] = self.size;
-        let (ny, nx) = self.grey.dim();
-        Array2::from_shape_fn((height, width), |(y, x)| {
-            let voxel = [y * ny / height, x * nx / width];
-            let label = *self.labels.as_ref()?.get(voxel)?;
-            self.names.iter().position(|(known, _)| *known == label)
-        })
-    }
-
     /// The grey value of a pixel, interpolated linearly between voxels, 0 to 255.
     fn smooth(&self, pixel: [usize; 2]) -> f64 {
         let (ny, nx) = self.grey.dim();
@@ -75,8 +63,23 @@ impl Panel<'_> {
     }
 }
 
+/// For each pixel the entry of the label there, not smoothed: what is drawn is what is in the map.
+/// The slice has so many rows and columns of voxels.
+pub(super) fn shown_labels(
+    labels: Option<ArrayView2<'_, i16>>,
+    (ny, nx): (usize, usize),
+    names: &[(i16, String)],
+    [height, width]: [usize; 2],
+) -> Array2<Option<usize>> {
+    Array2::from_shape_fn((height, width), |(y, x)| {
+        let voxel = [y * ny / height, x * nx / width];
+        let label = *labels.as_ref()?.get(voxel)?;
+        names.iter().position(|(known, _)| *known == label)
+    })
+}
+
 /// Whether a pixel of a label has another label, or none, within two pixels.
-fn on_outline(shown: ArrayView2<'_, Option<usize>>, y: usize, x: usize) -> bool {
+pub(super) fn on_outline(shown: ArrayView2<'_, Option<usize>>, y: usize, x: usize) -> bool {
     let own = shown.get([y, x]).copied().flatten();
     (1..=2_usize).any(|reach| {
         [

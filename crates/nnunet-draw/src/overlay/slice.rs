@@ -2,6 +2,9 @@ use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use nnunet_image::Geometry;
 use nnunet_schema::Spacing;
 
+/// Percentiles of so many values are as good as those of more.
+const ENOUGH_VALUES: usize = 1_000_000;
+
 /// A slice of a volume and how it lies on the screen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plane {
@@ -36,6 +39,11 @@ impl Plane {
             flip: [row_backwards, !column.1],
             spacing: order.map(|i| geometry.spacing[rest[i]]),
         }
+    }
+
+    /// The axis that is sliced.
+    pub(super) const fn axis(&self) -> usize {
+        self.axis
     }
 
     /// Spacing of rows and columns, mm.
@@ -140,20 +148,44 @@ pub(super) fn dice(a: ArrayView3<'_, i16>, b: ArrayView3<'_, i16>, label: i16) -
 
 /// The slice with the two percentiles of its nonzero voxels at 0 and 1, clipped.
 pub(super) fn window(slice: ArrayView2<'_, f32>, percentiles: [f64; 2]) -> Array2<f32> {
-    let body = slice.iter().copied().filter(|v| *v != 0.0);
-    let [low, high] = self::percentiles(body, percentiles);
-    // Around a body of zeros, the darkest tissue must not be as black as the background.
-    let empty_around = slice.iter().any(|v| *v == 0.0);
-    let low = if low > 0.0 && empty_around {
-        0.5 * low
-    } else {
-        low
-    };
-    let width = (high - low).max(f32::MIN_POSITIVE);
-    slice.mapv(|v| {
-        let v = (v - low) / width;
-        if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) }
-    })
+    Limits::of(slice.iter().copied(), percentiles).applied_to(slice)
+}
+
+/// The intensities that are black and white.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Limits {
+    low: f32,
+    high: f32,
+}
+
+impl Limits {
+    /// Two percentiles of the values that are not 0.
+    fn of(values: impl Iterator<Item = f32> + Clone, parts: [f64; 2]) -> Self {
+        let [low, high] = percentiles(values.clone().filter(|v| *v != 0.0), parts);
+        // Around a body of zeros, the darkest tissue must not be as black as the background.
+        let empty_around = values.into_iter().any(|v| v == 0.0);
+        let low = if low > 0.0 && empty_around {
+            0.5 * low
+        } else {
+            low
+        };
+        Self { low, high }
+    }
+
+    /// The same of a whole volume; of a large one, of voxels spread evenly over it.
+    pub(super) fn of_volume(volume: ArrayView3<'_, f32>, parts: [f64; 2]) -> Self {
+        let step = volume.len().div_ceil(ENOUGH_VALUES).max(1);
+        Self::of(volume.iter().copied().step_by(step), parts)
+    }
+
+    /// The slice with them at 0 and 1, clipped.
+    pub(super) fn applied_to(self, slice: ArrayView2<'_, f32>) -> Array2<f32> {
+        let width = (self.high - self.low).max(f32::MIN_POSITIVE);
+        slice.mapv(|v| {
+            let v = (v - self.low) / width;
+            if v.is_nan() { 0.0 } else { v.clamp(0.0, 1.0) }
+        })
+    }
 }
 
 /// The values below which these parts of the finite ones lie (0 … 100, to the nearest value); 0 if
