@@ -24,7 +24,7 @@ mod trainer;
 pub use batch::{Batch, BatchSource, Target};
 pub use config::{LossKind, OptimizerKind, TrainingConfig, ValidTrainingConfig};
 pub use error::TrainError;
-pub use journal::log_path;
+pub use journal::{LoggedEpoch, log_path, read_log};
 pub use loss::SegmentationLoss;
 pub use nnunet_model::checkpoint::EpochRecord;
 pub use observer::{EpochTiming, ProgressObserver, Silent, TrainObserver};

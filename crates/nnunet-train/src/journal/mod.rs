@@ -11,6 +11,7 @@ use nnunet_model::checkpoint::EpochRecord;
 
 use crate::{EpochTiming, TrainError};
 use events::EventFile;
+pub use lines::{LoggedEpoch, read_log};
 
 /// The picture is drawn at most so often; short epochs are not to be spent on it.
 const BETWEEN_PICTURES: Duration = Duration::from_secs(20);
