@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{ConfigurationExplanation, Decision, Explanation, Subject};
+use super::{ConfigurationExplanation, Decision, Explanation, Input, Subject};
 use crate::{ConfigurationSearch, LowresSearch};
 
 /// Steps of a search that are printed at its beginning and at its end.
@@ -50,17 +50,32 @@ impl fmt::Display for ConfigurationExplanation {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = match self.subject {
+        writeln!(f, "  {}: {}", self.subject, self.value_text())?;
+        writeln!(f, "      {} [{}]", self.rule, self.source)?;
+        for input in &self.inputs {
+            writeln!(f, "      {}: {}", input.name, input.value_text())?;
+        }
+        Ok(())
+    }
+}
+
+impl Decision {
+    /// The value in short: numbers per axis joined by ×.
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        match self.subject {
             // Lists that are not one number per axis.
             Subject::Transposition | Subject::Features => spaced(&self.value),
             _ => per_axis(&self.value),
-        };
-        writeln!(f, "  {}: {value}", self.subject)?;
-        writeln!(f, "      {} [{}]", self.rule, self.source)?;
-        for input in &self.inputs {
-            writeln!(f, "      {}: {}", input.name, per_axis(&input.value))?;
         }
-        Ok(())
+    }
+}
+
+impl Input {
+    /// The value in short: numbers per axis joined by ×.
+    #[must_use]
+    pub fn value_text(&self) -> String {
+        per_axis(&self.value)
     }
 }
 
@@ -196,5 +211,14 @@ mod tests {
         ] {
             assert_eq!(per_axis(&value), expected);
         }
+    }
+
+    #[test]
+    fn lists_that_are_not_one_number_per_axis_are_not_joined_as_such() {
+        let features = Decision::new(Subject::Features, json!([32, 64]), "");
+        assert_eq!(features.value_text(), "32 64");
+        let patch = Decision::new(Subject::PatchSize, json!([32, 64]), "").with("a", json!([1, 2]));
+        assert_eq!(patch.value_text(), "32 × 64");
+        assert_eq!(patch.inputs[0].value_text(), "1 × 2");
     }
 }
