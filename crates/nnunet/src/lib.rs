@@ -17,5 +17,6 @@ pub use nnunet_model as model;
 pub use nnunet_phantom as phantom;
 pub use nnunet_planner as planner;
 pub use nnunet_preprocess as preprocess;
+pub use nnunet_report as report;
 pub use nnunet_schema as schema;
 pub use nnunet_train as train;

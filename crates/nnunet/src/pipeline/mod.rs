@@ -12,6 +12,7 @@ pub mod graph;
 mod postprocess;
 mod prepare;
 mod preview;
+mod report;
 mod select;
 #[cfg(test)]
 mod testing;
@@ -37,6 +38,7 @@ pub use fold::{Pretrained, TrainRequest};
 pub use postprocess::FolderReport;
 pub use prepare::{Existing, PlanRequest};
 pub use preview::{Preview, PreviewRequest};
+pub use report::{ReportRequest, plan_quantities};
 pub use select::{
     Contest, Contestant, Ensembling, SelectRequest, SelectedModels, SelectedRequest, Unfinished,
 };

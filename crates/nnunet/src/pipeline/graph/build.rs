@@ -144,7 +144,7 @@ impl Builder<'_> {
         Ok(jobs)
     }
 
-    /// Preprocess, train, select.
+    /// Preprocess, train, select, report.
     fn models(&self, plans: &Plans) -> Result<Vec<Job>, PipelineError> {
         let (configurations, folds) = self.extent(plans)?;
         let mut trainings = Vec::new();
@@ -162,9 +162,10 @@ impl Builder<'_> {
             jobs.push(self.train(plans, configuration, *fold, &trainings)?);
         }
         let can_select = !folds.is_empty() && !folds.contains(&Fold::All);
-        if can_select {
-            jobs.push(self.select(configurations, &folds));
-        }
+        let selection = can_select.then(|| self.select(configurations, &folds));
+        let report = self.report(&jobs, selection.as_ref());
+        jobs.extend(selection);
+        jobs.push(report);
         Ok(jobs)
     }
 
@@ -353,6 +354,37 @@ impl Builder<'_> {
                 ..self.resources()
             },
             ..self.job(work, "select", needs)
+        }
+    }
+
+    /// The page about all that was asked for: after the selection, or after the trainings where
+    /// there is nothing to select between.
+    fn report(&self, jobs: &[Job], selection: Option<&Job>) -> Job {
+        let (layout, dataset) = (&self.facts.layout, &self.facts.dataset);
+        let trainings = || jobs.iter().filter(|job| job.work.kind() == JobKind::Train);
+        let mut needs: Vec<JobId> = match selection {
+            Some(selection) => vec![selection.id.clone()],
+            None => trainings().map(|job| job.id.clone()).collect(),
+        };
+        if needs.is_empty() {
+            needs.push(id(JobKind::Split));
+        }
+        let plans = layout.plans(dataset, self.request.plans_name());
+        let mut inputs = vec![
+            setting("version of the report", json!(env!("CARGO_PKG_VERSION"))),
+            document("fingerprint", layout.fingerprint(dataset)),
+            document("plans", plans),
+        ];
+        let results = trainings().chain(selection);
+        inputs.extend(results.filter_map(|job| {
+            let result = job.outputs.last()?;
+            Some(document(&format!("result of {}", job.id), result.clone()))
+        }));
+        Job {
+            inputs,
+            outputs: vec![self.results().join("report.html")],
+            stamp: self.results().join("jobs").join("report.json"),
+            ..self.job(Work::Report, "report", needs)
         }
     }
 

@@ -53,13 +53,18 @@ pub enum JobKind {
     Train,
     /// Choose the best model and its postprocessing.
     Select,
+    /// Show it all on a page.
+    Report,
 }
 
 impl JobKind {
     /// Whether the plans must be there before jobs of this kind are known.
     #[must_use]
     pub const fn follows_the_plan(self) -> bool {
-        matches!(self, Self::Preprocess | Self::Train | Self::Select)
+        matches!(
+            self,
+            Self::Preprocess | Self::Train | Self::Select | Self::Report
+        )
     }
 
     /// The word that ids of this kind begin with.
@@ -73,6 +78,7 @@ impl JobKind {
             Self::Preprocess => "preprocess",
             Self::Train => "train",
             Self::Select => "select",
+            Self::Report => "report",
         }
     }
 }
@@ -116,6 +122,8 @@ pub enum Work {
         /// In a cross-validation of these folds.
         folds: Vec<String>,
     },
+    /// Show it all on a page.
+    Report,
 }
 
 impl Work {
@@ -143,6 +151,7 @@ impl Work {
             Self::Preprocess { .. } => JobKind::Preprocess,
             Self::Train { .. } => JobKind::Train,
             Self::Select { .. } => JobKind::Select,
+            Self::Report => JobKind::Report,
         }
     }
 

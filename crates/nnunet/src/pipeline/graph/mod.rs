@@ -1,5 +1,5 @@
 //! The work on a dataset as a graph of jobs: verify, fingerprint, plan, split, preprocess for each
-//! configuration, train each configuration on each fold, select.
+//! configuration, train each configuration on each fold, select, report.
 //!
 //! A [`JobGraph`] is data, built from what is asked for ([`GraphRequest`]) and what the plans say;
 //! [`Pipeline::assess`] compares it with what lies on the disk, [`Pipeline::run_graph`] runs what

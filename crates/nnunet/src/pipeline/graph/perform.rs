@@ -21,7 +21,7 @@ use crate::pipeline::prepare::all_preprocessed;
 use crate::pipeline::train::VALIDATION;
 use crate::pipeline::variant::trainer_name;
 use crate::pipeline::{
-    Existing, Pipeline, PipelineError, SelectRequest, TrainOutcome, TrainRequest,
+    Existing, Pipeline, PipelineError, ReportRequest, SelectRequest, TrainOutcome, TrainRequest,
 };
 
 /// What came of a job.
@@ -200,6 +200,13 @@ impl Bench<'_> {
                 configurations,
                 folds,
             } => self.select(id, configurations, folds, device)?,
+            Work::Report => {
+                let request = ReportRequest {
+                    plans_name: self.graph.plans_name.clone(),
+                    ..ReportRequest::new(id)
+                };
+                self.pipeline.save_report(&request, None)?;
+            }
         }
         Ok(true)
     }
@@ -302,7 +309,12 @@ fn clear(job: &Job, changed: &[String]) -> Result<(), PipelineError> {
             None => Ok(()),
         },
         // They write their results over the older ones.
-        Work::Verify | Work::Fingerprint | Work::Plan | Work::Split | Work::Select { .. } => Ok(()),
+        Work::Verify
+        | Work::Fingerprint
+        | Work::Plan
+        | Work::Split
+        | Work::Select { .. }
+        | Work::Report => Ok(()),
     }
 }
 

@@ -104,7 +104,7 @@ impl GraphRequest {
 
     /// How the plans are made, where `found` are there; `None` for plans that another program
     /// made, which stay as they are.
-    pub(super) fn plan_request(
+    pub(in crate::pipeline) fn plan_request(
         &self,
         found: Option<&Plans>,
     ) -> Result<Option<PlanRequest>, PipelineError> {

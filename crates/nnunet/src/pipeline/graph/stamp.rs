@@ -67,7 +67,7 @@ impl Stamp {
     }
 
     /// The stamp at this place. One that another version wrote, or that is damaged, says nothing.
-    pub(super) fn load(path: &Path) -> Result<Option<Self>, SchemaError> {
+    pub(in crate::pipeline) fn load(path: &Path) -> Result<Option<Self>, SchemaError> {
         let stamp = read_json::<Self>(path)?;
         Ok(stamp.filter(|stamp| stamp.format == FORMAT))
     }

@@ -208,7 +208,9 @@ impl Pipeline {
                 let lacking = kept.into_iter().find(|found| *found != Found::Complete);
                 Ok(lacking.unwrap_or(Found::Complete))
             }
-            Work::Verify | Work::Fingerprint | Work::Select { .. } => Ok(Found::Complete),
+            Work::Verify | Work::Fingerprint | Work::Select { .. } | Work::Report => {
+                Ok(Found::Complete)
+            }
         }
     }
 }
@@ -216,7 +218,7 @@ impl Pipeline {
 impl Work {
     /// Whether a complete result that lies there without a stamp is as good as one with it.
     const fn is_judged_by_outputs(&self) -> bool {
-        !matches!(self, Self::Verify | Self::Select { .. })
+        !matches!(self, Self::Verify | Self::Select { .. } | Self::Report)
     }
 }
 

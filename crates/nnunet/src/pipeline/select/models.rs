@@ -12,7 +12,8 @@ use crate::pipeline::prepare::require;
 use crate::pipeline::{Pipeline, PipelineError};
 
 /// The order of the configurations, which decides between equal ones: that of the Python program.
-const ORDER: [&str; 4] = ["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"];
+pub(in crate::pipeline) const ORDER: [&str; 4] =
+    ["2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"];
 
 /// A model that is trained, but not validated on all folds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Pipeline {
 
     /// Where the references of the training cases are: with the raw dataset, else where the
     /// Python program keeps its copies.
-    pub(super) fn references(&self, dataset: &str) -> PathBuf {
+    pub(in crate::pipeline) fn references(&self, dataset: &str) -> PathBuf {
         let raw = layout::training_labels(&self.layout.raw_dataset(dataset));
         if raw.is_dir() {
             return raw;

@@ -78,9 +78,10 @@ fn small_images_need_two_configurations_in_five_folds() {
             "preprocess-3d_fullres"
         ]
     );
-    assert_eq!(graph.jobs.len(), 4 + 2 + 10 + 1);
+    assert_eq!(graph.jobs.len(), 4 + 2 + 10 + 2);
     assert_eq!(needs(&graph, "train-2d-3"), ["split", "preprocess-2d"]);
     assert_eq!(needs(&graph, "select").len(), 10);
+    assert_eq!(needs(&graph, "report"), ["select"]);
     assert_eq!(graph.completeness, Completeness::Whole);
 }
 
@@ -132,7 +133,7 @@ fn a_job_comes_after_those_that_it_needs_and_has_a_stamp_of_its_own() {
         stamps.push(job.stamp.clone());
     }
     // Four configurations, of which two share their cases.
-    assert_eq!(graph.jobs.len(), 4 + 3 + 20 + 1);
+    assert_eq!(graph.jobs.len(), 4 + 3 + 20 + 2);
 }
 
 #[test]
@@ -144,7 +145,12 @@ fn the_reduced_mode_trains_one_network() {
     let graph = JobGraph::build(&fast, &facts(LARGE)).unwrap();
     assert_eq!(
         ids(&graph)[4..],
-        ["preprocess-3d_fullres", "train-3d_fullres-0", "select"]
+        [
+            "preprocess-3d_fullres",
+            "train-3d_fullres-0",
+            "select",
+            "report"
+        ]
     );
 }
 
@@ -193,7 +199,11 @@ fn fold_all_is_trained_and_not_selected_from() {
         ..GraphRequest::new(DatasetId::Number(1))
     };
     let graph = JobGraph::build(&all, &facts(SMALL)).unwrap();
-    assert_eq!(ids(&graph)[4..], ["preprocess-2d", "train-2d-all"]);
+    assert_eq!(
+        ids(&graph)[4..],
+        ["preprocess-2d", "train-2d-all", "report"]
+    );
+    assert_eq!(needs(&graph, "report"), ["train-2d-all"]);
 }
 
 #[test]
