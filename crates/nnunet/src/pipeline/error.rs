@@ -151,6 +151,9 @@ pub enum PipelineError {
         /// The job.
         job: String,
     },
+    /// Slurm, or what it was asked.
+    #[error(transparent)]
+    Slurm(#[from] super::slurm::SlurmError),
     /// A document.
     #[error(transparent)]
     Schema(#[from] nnunet_schema::SchemaError),

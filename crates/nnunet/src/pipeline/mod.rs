@@ -14,6 +14,7 @@ mod prepare;
 mod preview;
 mod report;
 mod select;
+pub mod slurm;
 #[cfg(test)]
 mod testing;
 mod train;
