@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use nnunet_image::{FormatRegistry, LabelMap};
 use nnunet_schema::{Progress, SchemaError};
@@ -80,6 +81,7 @@ impl CasePair {
         let task = progress.start(what, pairs.len());
         let results: Vec<Result<T, EvaluateError>> = (pairs.par_iter())
             .map(|pair| {
+                let began = Instant::now();
                 let result = pair.read(formats).and_then(|(reference, prediction)| {
                     let maps = LabelPair {
                         reference: &reference,
@@ -87,6 +89,8 @@ impl CasePair {
                     };
                     work(pair, maps)
                 });
+                let seconds = began.elapsed().as_secs_f64();
+                tracing::debug!(what, case = pair.case, seconds, "compared");
                 task.step(&pair.case);
                 result.map_err(|error| pair.blame(error))
             })

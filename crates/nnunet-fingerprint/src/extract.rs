@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use nnunet_image::{CropBox, FormatRegistry, Image, LabelMap, RawCase, RawDataset, nonzero_box};
 use nnunet_schema::{DatasetFingerprint, Progress, Shape, Spacing};
@@ -49,8 +50,11 @@ pub fn extract(
     }
     let task = progress.start("fingerprint", dataset.cases.len());
     let add_case = |mut facts: Facts, case: &RawCase| {
+        let began = Instant::now();
         let (image, labels) = read(case, registry, channels)?;
         facts.add(&image, &labels, options.sampling, dataset.cases.len());
+        let seconds = began.elapsed().as_secs_f64();
+        tracing::debug!(case = case.id, seconds, shape = %labels.shape(), "looked at");
         task.step(&case.id);
         Ok::<_, FingerprintError>(facts)
     };

@@ -208,6 +208,14 @@ impl Predictor {
         let Predicted { labels, times, .. } = self.run(id, case, wanted)?;
         job.record.seconds.network = times.network.as_secs_f64();
         job.record.seconds.export = times.export.as_secs_f64();
+        let seconds = &job.record.seconds;
+        tracing::debug!(
+            case = id,
+            windows = planned.windows,
+            network_seconds = seconds.network,
+            export_seconds = seconds.export,
+            "predicted"
+        );
         Ok((labels, chunked.take().map(|(target, _)| target)))
     }
 }

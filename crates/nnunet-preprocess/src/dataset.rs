@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use nnunet_image::{FormatRegistry, RawCase, RawDataset};
 use nnunet_schema::{Plans, Progress};
@@ -153,6 +154,7 @@ fn guarded(
     store: &CaseStore,
     progress: &dyn Progress,
 ) -> Result<(), PreprocessError> {
+    let began = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let image = case.read_image(formats)?;
         let labels = case.read_labels(formats)?;
@@ -161,7 +163,14 @@ fn guarded(
         }
         let preprocessed =
             (pipeline.run(&case.id, image, labels)).map_err(|error| error.in_files_of(case))?;
-        store.write(&case.id, &preprocessed)
+        store.write(&case.id, &preprocessed)?;
+        tracing::debug!(
+            case = case.id,
+            seconds = began.elapsed().as_secs_f64(),
+            shape = ?preprocessed.data.shape(),
+            "preprocessed"
+        );
+        Ok(())
     }));
     result.unwrap_or_else(|panic| {
         Err(PreprocessError::Internal {

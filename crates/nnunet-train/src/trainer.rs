@@ -329,6 +329,14 @@ impl Trainer {
             started: self.unfinished.started,
             finished: seconds_since_1970(),
         };
+        tracing::info!(
+            epoch = record.epoch,
+            train_loss = record.train_loss,
+            validation_loss = record.validation_loss,
+            dice = record.mean_dice,
+            seconds = record.finished - record.started,
+            "epoch"
+        );
         self.log.epochs.push(record.clone());
         self.epoch += 1;
         let is_last = self.epoch == self.config.epochs;

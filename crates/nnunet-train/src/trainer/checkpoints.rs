@@ -102,6 +102,7 @@ impl Trainer {
             }
             self.earlier = Earlier::Continued;
         }
+        tracing::debug!(path = %path.display(), "checkpoint written");
         observer.checkpoint_written(kind, &path);
         Ok(())
     }

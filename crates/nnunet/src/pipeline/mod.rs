@@ -15,6 +15,7 @@ mod preview;
 mod report;
 mod select;
 pub mod slurm;
+mod stage;
 #[cfg(test)]
 mod testing;
 mod train;

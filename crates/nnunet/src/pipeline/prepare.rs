@@ -13,7 +13,9 @@ use nnunet_schema::splits::Adoption;
 use nnunet_schema::{
     DatasetDescription, DatasetFingerprint, DatasetId, Grouping, Plans, Splits, layout,
 };
+use tracing::{info, info_span};
 
+use super::stage::Stage;
 use super::{Pipeline, PipelineError};
 
 /// What to do about a document that is already there.
@@ -62,6 +64,7 @@ impl Pipeline {
     /// If the dataset cannot be opened at all.
     pub fn verify(&self, id: &DatasetId) -> Result<VerifyReport, PipelineError> {
         let name = self.layout.resolve(id)?;
+        let _stage = Stage::begin(info_span!("verify", dataset = name));
         let raw = RawDataset::scan(&self.layout.raw_dataset(&name))?;
         Ok(nnunet_fingerprint::verify(
             &raw,
@@ -86,6 +89,7 @@ impl Pipeline {
         if existing == Existing::Keep && path.exists() {
             return Ok(DatasetFingerprint::load(&path)?);
         }
+        let _stage = Stage::begin(info_span!("fingerprint", dataset = name));
         let raw = self.raw_dataset(id)?;
         let options = ExtractOptions::with_sampling(sampling);
         let fingerprint =
@@ -106,6 +110,7 @@ impl Pipeline {
         request: &PlanRequest,
     ) -> Result<PlanOutcome, PipelineError> {
         let name = self.layout.resolve(id)?;
+        let _stage = Stage::begin(info_span!("plan", dataset = name));
         let description = self.description(&name)?;
         let fingerprint = self.fingerprint(id, request.rules.set.into(), Existing::Keep)?;
         let outcome = Planner::new(request.rules.clone()).plan_with_searches(
@@ -115,6 +120,16 @@ impl Pipeline {
             &request.budget,
             &request.overrides,
         )?;
+        for name in outcome.plans.configuration_names() {
+            let planned = outcome.plans.configuration(name)?;
+            info!(
+                configuration = name,
+                spacing = ?planned.spacing,
+                patch = ?planned.patch_size,
+                batch = planned.batch_size,
+                "planned"
+            );
+        }
         self.save_plans(&name, outcome.plans.clone())?;
         let folder = self.layout.preprocessed_dataset(&name);
         description.save(&layout::dataset_json(&folder))?;
@@ -205,6 +220,7 @@ impl Pipeline {
         precision: Precision,
     ) -> Result<PreprocessReport, PipelineError> {
         let name = self.layout.resolve(id)?;
+        let _stage = Stage::begin(info_span!("preprocess", dataset = name, configuration));
         let plans = self.plans(&name, plans_name)?;
         let raw = self.raw_dataset(id)?;
         let folder = self.store_folder(&name, &plans, configuration)?;

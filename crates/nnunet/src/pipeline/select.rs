@@ -19,12 +19,17 @@ use nnunet_evaluate::select::{Candidate, InferenceInformation, ModelName, candid
 use nnunet_evaluate::{Classes, Selection, best_configuration, evaluate_pairs};
 use nnunet_model::DeviceChoice;
 use nnunet_schema::{DatasetId, Fold, Summary, layout};
+use tracing::{info, info_span};
 
+use super::stage::Stage;
 use super::{DEFAULT_PLANS, Existing, Pipeline, PipelineError, TRAINER};
 
+pub(in crate::pipeline) use follow::folds_of;
 pub use follow::{SelectedModels, SelectedRequest};
+pub(in crate::pipeline) use models::ORDER;
 pub use models::Unfinished;
 use pairs::Entry;
+pub(in crate::pipeline) use winner::POSTPROCESSING;
 
 /// Between which models to select, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +133,7 @@ impl Pipeline {
     /// and if a file cannot be read or written.
     pub fn select(&self, request: &SelectRequest) -> Result<Contest, PipelineError> {
         let dataset = self.layout.resolve(&request.dataset)?;
+        let _stage = Stage::begin(info_span!("select", dataset));
         let (models, unfinished) = self.validated_models(&dataset, request)?;
         let references = self.references(&dataset);
         let names: Vec<ModelName> = models.iter().map(|model| model.name.clone()).collect();
@@ -155,6 +161,10 @@ impl Pipeline {
             .map(|c| (c.candidate.name(&request.folds), c.summary.clone()))
             .collect();
         let selection = best_configuration(&summaries)?;
+        for ranked in &selection.ranking {
+            info!(candidate = ranked.name, dice = ranked.score, "candidate");
+        }
+        info!(winner = selection.name, dice = selection.score, "selected");
         let outcome = self.settle(&dataset, request, &contestants, &selection)?;
         Ok(Contest {
             contestants,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use nnunet_augment::{
     AugmentationSetup, BatchLoader, CascadeCase, CaseSource, FreeCrops, LoaderConfig, LoaderMode,
@@ -14,9 +15,11 @@ use nnunet_model::CheckpointKind;
 use nnunet_preprocess::{CaseStore, PreprocessedCase};
 use nnunet_schema::{Summary, layout};
 use nnunet_train::{Outcome, Position, TrainObserver, Trainer, TrainerSetup};
+use tracing::{debug, info, info_span};
 
 use super::cascade::{self, NextStage};
 use super::fold::{FoldJob, Pretrained, TrainRequest};
+use super::stage::{self, Stage};
 use super::{Existing, Pipeline, PipelineError};
 
 /// Folder of the held-out cases' predictions in a fold folder.
@@ -59,6 +62,12 @@ impl Pipeline {
         stop: &AtomicBool,
     ) -> Result<TrainOutcome, PipelineError> {
         let job = self.fold_job(request)?;
+        let _stage = Stage::begin(info_span!(
+            "train",
+            dataset = job.dataset,
+            configuration = request.configuration,
+            fold = %request.training.fold
+        ));
         let previous = self.previous_stage(&job)?;
         // For its warnings: there is time to preprocess the next stage until the training ends.
         self.next_stages(&job)?;
@@ -166,7 +175,9 @@ impl Pipeline {
         );
         let next = self.next_stages(job)?;
         for case in &job.split.val {
+            let began = Instant::now();
             self.validate_case(&predictor, job, &next, case, &folder)?;
+            debug!(case, seconds = stage::seconds(began), "validated");
             task.step(case);
         }
         drop(task);
@@ -182,6 +193,7 @@ impl Pipeline {
             self.progress.as_ref(),
         )?;
         summary.save(&layout::summary(&folder))?;
+        info!(dice = summary.foreground_mean.dice, "validated");
         Ok(summary)
     }
 

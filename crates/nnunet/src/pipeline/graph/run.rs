@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use nnunet_model::DeviceChoice;
 use nnunet_schema::Task;
+use tracing::info;
 
 use super::build::{Completeness, JobGraph};
 use super::job::{Job, JobId, JobKind};
@@ -69,6 +70,18 @@ pub enum JobEnd {
 impl JobEnd {
     const fn is_done(&self) -> bool {
         matches!(self, Self::Done | Self::DoneBefore)
+    }
+
+    /// For the log.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::DoneBefore => "done before",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Elsewhere(_) => "elsewhere",
+            Self::Failed(_) => "failed",
+            Self::NotTried => "not tried",
+        }
     }
 }
 
@@ -262,6 +275,7 @@ impl Board<'_> {
                 Ok(Attempt::Elsewhere(owner)) => JobEnd::Elsewhere(owner),
                 Err(error) => JobEnd::Failed(error),
             };
+            info!(job = %job.id, end = end.name(), "job");
             if end.is_done() {
                 self.task.step(job.id.as_str());
             }

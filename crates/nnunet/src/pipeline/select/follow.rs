@@ -11,10 +11,12 @@ use nnunet_infer::{
     SaveProbabilities, ensemble_case, predict_cascade, remove_probabilities,
 };
 use nnunet_schema::{DatasetDescription, DatasetId, Fold, layout};
+use tracing::info_span;
 
 use super::winner::POSTPROCESSING;
 use crate::pipeline::postprocess::{Cleaning, FolderReport, RAW_PREDICTIONS};
 use crate::pipeline::prepare::require;
+use crate::pipeline::stage::Stage;
 use crate::pipeline::{Pipeline, PipelineError};
 
 /// Folder of the predictions of the two models of an ensemble, below that of the label maps.
@@ -98,6 +100,7 @@ impl Pipeline {
         request: &SelectedRequest,
     ) -> Result<FolderReport, PipelineError> {
         let selected = self.selected(&request.dataset)?;
+        let _stage = Stage::begin(info_span!("predict", dataset = selected.dataset));
         let is_cleaned = !selected.postprocessing.steps().is_empty();
         let output = &request.folder.output;
         let mut raw = request.folder.clone();
@@ -250,7 +253,7 @@ fn predicted_by_all(reports: Vec<PredictReport>) -> (Vec<String>, Vec<(String, P
     (common.map(|(case, _)| case).collect(), failed)
 }
 
-fn folds_of(information: &InferenceInformation) -> Vec<Fold> {
+pub(in crate::pipeline) fn folds_of(information: &InferenceInformation) -> Vec<Fold> {
     (information.folds.iter())
         .map(|fold| match fold {
             NumberOrName::Number(number) => Fold::Number(*number),

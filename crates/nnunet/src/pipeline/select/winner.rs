@@ -12,6 +12,7 @@ use nnunet_evaluate::{
     CasePair, Classes, EvaluateError, EvaluateOptions, Selection, evaluate_pairs,
 };
 use nnunet_schema::{DatasetDescription, Plans, SchemaError, layout};
+use tracing::info;
 
 use super::instructions::instructions;
 use super::{Contestant, SelectRequest};
@@ -29,7 +30,7 @@ pub(super) struct Outcome {
 
 impl Pipeline {
     /// `inference_information.json` of a dataset: the outcome of its selection.
-    pub(super) fn information_path(&self, dataset: &str) -> PathBuf {
+    pub(in crate::pipeline) fn information_path(&self, dataset: &str) -> PathBuf {
         let results = self.layout.results.join(dataset);
         results.join("inference_information.json")
     }
@@ -90,6 +91,15 @@ impl Pipeline {
         let rules = PostprocessingRules::of(plans.rule_set());
         let postprocessing = determine_postprocessing(&pairs, &classes, &rules, formats, progress)?;
 
+        for step in &postprocessing.decisions {
+            info!(
+                labels = ?step.labels_or_regions.members(),
+                before = step.foreground.before,
+                after = step.foreground.after,
+                accepted = step.accepted,
+                "largest component only"
+            );
+        }
         let document = folder.join(POSTPROCESSING);
         postprocessing.save(&document)?;
         let pickle = document.with_extension("pkl");
@@ -124,7 +134,7 @@ struct Cleaned {
 }
 
 /// The name of the document beside the predictions.
-pub(super) const POSTPROCESSING: &str = "postprocessing.json";
+pub(in crate::pipeline) const POSTPROCESSING: &str = "postprocessing.json";
 
 fn remove_file(path: &Path) -> Result<(), SchemaError> {
     match fs::remove_file(path) {
