@@ -6,3 +6,4 @@ mod cascade;
 mod experiment;
 mod pipeline;
 mod run;
+mod sharing;

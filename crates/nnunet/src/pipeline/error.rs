@@ -181,6 +181,9 @@ pub enum PipelineError {
     /// Prediction.
     #[error(transparent)]
     Infer(#[from] nnunet_infer::InferError),
+    /// Models that are given away, or come from elsewhere.
+    #[error(transparent)]
+    Sharing(#[from] super::SharingError),
     /// Drawing.
     #[error(transparent)]
     Draw(#[from] nnunet_draw::DrawError),

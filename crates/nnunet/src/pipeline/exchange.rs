@@ -51,13 +51,15 @@ pub fn export_checkpoints(
         let folder = layout::fold(model, *fold);
         let (_, path) = CheckpointKind::find(&folder, &[kind])?;
         let target = kind.python_path(&folder);
-        export(&path, &target, &plans, &dataset)?;
+        write_python_checkpoint(&path, &target, &plans, &dataset)?;
         written.push(target);
     }
     Ok(written)
 }
 
-fn export(
+/// Writes the checkpoint `path` of a model with these documents to `target`, as the Python
+/// program's.
+pub(super) fn write_python_checkpoint(
     path: &Path,
     target: &Path,
     plans: &Plans,

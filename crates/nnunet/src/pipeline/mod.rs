@@ -14,6 +14,7 @@ mod prepare;
 mod preview;
 mod report;
 mod select;
+mod sharing;
 pub mod slurm;
 mod stage;
 #[cfg(test)]
@@ -43,6 +44,10 @@ pub use preview::{Preview, PreviewRequest};
 pub use report::{ReportRequest, plan_quantities};
 pub use select::{
     Contest, Contestant, Ensembling, SelectRequest, SelectedModels, SelectedRequest, Unfinished,
+};
+pub use sharing::{
+    Damage, DamageKind, ExportReport, ExportRequest, ExportedModels, InstallRequest, Installation,
+    OwnCheckpoints, SharedModel, SharingError, SizeLimit, Verification,
 };
 pub use train::TrainOutcome;
 pub use variant::{AugmentationChoice, TRAINER, trainer_name};
