@@ -107,6 +107,7 @@ fn phantoms_become_a_selected_model_that_segments() {
     let contest = pipeline.select(&request).unwrap();
     assert_eq!(contest.contestants.len(), 3);
     pair_is_the_mean_of_both(&pipeline, &dataset.name, &contest, folder.path());
+    crate::report::tells_all_of_a_selected_model(&pipeline, &id);
 
     let raw = pipeline.layout.raw_dataset(&dataset.name);
     let output = folder.path().join("predictions");

@@ -58,6 +58,7 @@ fn a_cascade_is_trained_stage_after_stage_and_mended_where_it_lacks() {
         "train-3d_lowres-4",
         "train-3d_cascade_fullres-0",
         "select",
+        "report",
     ];
     let mut found = done(&report);
     found.sort_unstable();
@@ -86,5 +87,11 @@ fn a_cascade_is_trained_stage_after_stage_and_mended_where_it_lacks() {
     assert_eq!(open[0].state, missing);
     assert_eq!(done(&run(&cascade)), ["train-3d_lowres-3"]);
     assert_eq!(written(), before);
+    let report = cascade.pipeline.report_path(&graph.dataset);
+    assert!(
+        fs::read_to_string(report)
+            .unwrap()
+            .contains("3d_cascade_fullres")
+    );
     assert_eq!(done(&run(&cascade)), [""; 0]);
 }
