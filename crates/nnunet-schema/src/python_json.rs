@@ -12,6 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{SchemaError, atomic};
 
@@ -109,6 +110,25 @@ pub fn to_text<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
+/// The document as standard JSON has it: floats that are not finite are null.
+///
+/// # Errors
+/// As [`to_text`].
+pub fn to_standard<T: Serialize>(value: &T) -> Result<Value, serde_json::Error> {
+    let mut value = serde_json::to_value(value)?;
+    without_marks(&mut value);
+    Ok(value)
+}
+
+fn without_marks(value: &mut Value) {
+    match value {
+        Value::String(text) if unmarked(text).is_some() => *value = Value::Null,
+        Value::Array(values) => values.iter_mut().for_each(without_marks),
+        Value::Object(entries) => entries.values_mut().for_each(without_marks),
+        _ => {}
+    }
+}
+
 /// Writes the document atomically, as [`to_text`] lays it out.
 ///
 /// # Errors
@@ -174,6 +194,17 @@ mod tests {
         let back = to_text(&document).unwrap();
         assert!(back.contains("    \"a\": -Infinity,\n"), "{back}");
         assert!(back.contains("[\n        1\n    ]"), "{back}");
+    }
+
+    #[test]
+    fn standard_json_has_null_where_python_has_tokens() {
+        let document = Document {
+            a: f64::NAN,
+            text: "NaN".to_owned(),
+            list: vec![1],
+        };
+        let value = to_standard(&[document]).unwrap();
+        assert_eq!(value.to_string(), r#"[{"a":null,"text":"NaN","list":[1]}]"#);
     }
 
     #[test]
