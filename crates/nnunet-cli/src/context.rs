@@ -10,13 +10,13 @@ use nnunet::pipeline::Pipeline;
 use nnunet::schema::Layout;
 use nnunet::schema::layout::{ENV_PREPROCESSED, ENV_RAW, ENV_RESULTS};
 
-use crate::args::{Arguments, Roots};
 use crate::progress::TerminalProgress;
+use crate::settings::{Setting, Settings};
 
 /// The resolved settings that every command starts from.
 #[derive(Debug)]
 pub(crate) struct Context {
-    roots: Roots,
+    pub(crate) settings: Settings,
     pub(crate) threads: NonZeroUsize,
     pub(crate) progress: Arc<TerminalProgress>,
 }
@@ -32,8 +32,8 @@ pub(crate) enum Need {
 }
 
 impl Context {
-    pub(crate) fn new(arguments: &Arguments) -> anyhow::Result<Self> {
-        let threads = (arguments.threads)
+    pub(crate) fn new(settings: Settings, progress: Arc<TerminalProgress>) -> anyhow::Result<Self> {
+        let threads = (settings.threads.as_ref().map(|setting| setting.value))
             .or_else(|| std::thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN);
         rayon::ThreadPoolBuilder::new()
@@ -41,45 +41,44 @@ impl Context {
             .build_global()
             .context("cannot start the worker threads")?;
         Ok(Self {
-            roots: arguments.roots.clone(),
+            settings,
             threads,
-            progress: Arc::new(TerminalProgress::new()),
+            progress,
         })
-    }
-
-    /// The root folders as far as they were given.
-    pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
     }
 
     /// The pipeline over the root folders, after checking that those needed are given.
     pub(crate) fn pipeline(&self, need: Need) -> anyhow::Result<Pipeline> {
-        let root = |given: &Option<PathBuf>, needed: bool, option: &str, variable: &str| match given
-        {
-            Some(path) => Ok(path.clone()),
-            None if !needed => Ok(PathBuf::new()),
-            None => bail!("no folder given: use `{option} DIR` or set `{variable}`"),
+        let root = |given: &Option<Setting<PathBuf>>, needed: bool, name: &str, variable: &str| {
+            match given {
+                Some(path) => Ok(path.value.clone()),
+                None if !needed => Ok(PathBuf::new()),
+                None => bail!(
+                    "no folder given: use `--{name} DIR`, write `{name} = \"DIR\"` into the \
+                     settings file `nnunet.toml`, or set `{variable}`"
+                ),
+            }
         };
         let layout = Layout {
             raw: root(
-                &self.roots.raw,
+                &self.settings.raw,
                 !matches!(need, Need::Preprocessed | Need::Results),
-                "--raw",
+                "raw",
                 ENV_RAW,
             )?,
             preprocessed: root(
-                &self.roots.preprocessed,
+                &self.settings.preprocessed,
                 matches!(
                     need,
                     Need::Preprocessed | Need::RawAndPreprocessed | Need::All
                 ),
-                "--preprocessed",
+                "preprocessed",
                 ENV_PREPROCESSED,
             )?,
             results: root(
-                &self.roots.results,
+                &self.settings.results,
                 matches!(need, Need::Results | Need::All),
-                "--results",
+                "results",
                 ENV_RESULTS,
             )?,
         };
@@ -102,9 +101,10 @@ impl Context {
         })
     }
 
-    /// The device asked for, or the best there is.
+    /// The device asked for, else that of the settings file, else the best there is.
     pub(crate) fn device(&self, asked: Option<DeviceChoice>) -> DeviceChoice {
-        asked.unwrap_or_else(|| {
+        let set = self.settings.device.as_ref().map(|setting| setting.value);
+        asked.or(set).unwrap_or_else(|| {
             let first = DeviceChoice::Cuda(0);
             if first.open().is_ok() {
                 first

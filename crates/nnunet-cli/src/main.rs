@@ -6,17 +6,22 @@
 mod args;
 mod commands;
 mod context;
+mod logging;
 mod memory;
 mod output;
 mod progress;
+mod settings;
 mod variant;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 use args::{Arguments, Command};
 use context::Context;
+use progress::TerminalProgress;
+use settings::Settings;
 
 /// Some cases failed, the others were done.
 const EXIT_PARTIAL: u8 = 2;
@@ -48,8 +53,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
-    let context = Context::new(&arguments)?;
+fn run(mut arguments: Arguments) -> anyhow::Result<Outcome> {
+    let settings = Settings::gather(&arguments)?;
+    if let (Some(asked), Some(set)) = (arguments.command.precision(), &settings.precision) {
+        asked.get_or_insert(set.value);
+    }
+    let progress = Arc::new(TerminalProgress::new());
+    logging::start(arguments.verbose, &progress)?;
+    let context = Context::new(settings, progress)?;
     match arguments.command {
         Command::ConvertMsd(args) => commands::convert_msd::run(&context, &args),
         Command::Verify(args) => commands::verify::run(&context, &args),
@@ -63,6 +74,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Predict(args) => commands::predict::run(&context, &args),
         Command::Ensemble(args) => commands::ensemble::run(&context, &args),
         Command::ExportCheckpoint(args) => commands::export_checkpoint::run(&args),
+        Command::ExportModel(args) => commands::export_model::run(&context, &args),
+        Command::InstallModel(args) => commands::install_model::run(&context, &args),
         Command::Evaluate(args) => commands::evaluate::run(&context, &args),
         Command::Select(args) => commands::select::run(&context, &args),
         Command::Postprocess(args) => commands::postprocess::run(&context, &args),
@@ -72,6 +85,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Run(args) => commands::run::run(&context, &args),
         Command::Jobs(args) => commands::jobs::run(&context, &args),
         Command::Status(args) => commands::status::run(&context, &args),
+        Command::Report(args) => commands::report::run(&context, &args),
         Command::Demo(args) => commands::demo::run(&context, &args),
         Command::Doctor(args) => commands::doctor::run(&context, &args),
         Command::Completions(args) => Ok(commands::manual::completions(&args)),

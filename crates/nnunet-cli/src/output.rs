@@ -5,10 +5,19 @@ use std::io::Write;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
+use nnunet::schema::python_json;
+use serde::Serialize;
 
 /// Prints a line.
 pub(crate) fn line(text: impl Display) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// Prints a document for programs; numbers that are not finite are null.
+pub(crate) fn document(value: &impl Serialize) -> anyhow::Result<()> {
+    let value = python_json::to_standard(value)?;
+    line(serde_json::to_string_pretty(&value)?);
+    Ok(())
 }
 
 /// An empty table with these column heads; all columns but the first are aligned right.
@@ -50,5 +59,14 @@ pub(crate) fn duration(seconds: f64) -> String {
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s if s < 48.0 * 3600.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} days", s / 86400.0),
+    }
+}
+
+/// A number of bytes as a person reads it.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        b if b < 1_000_000 => format!("{:.0} kB", b as f64 / 1e3),
+        b if b < 1_000_000_000 => format!("{:.1} MB", b as f64 / 1e6),
+        b => format!("{:.2} GB", b as f64 / 1e9),
     }
 }

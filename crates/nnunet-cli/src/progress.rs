@@ -24,7 +24,13 @@ impl TerminalProgress {
         Self { bars, is_terminal }
     }
 
-    fn line(&self, text: &str) {
+    /// Whether stderr is a terminal.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Writes a line, above the bars if there are any.
+    pub(crate) fn line(&self, text: &str) {
         if self.is_terminal {
             // A terminal that has gone away is no reason to stop working.
             let _ = self.bars.println(text);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nnunet::schema::splits::CasePattern;
 
-use super::{DatasetArgs, PlansName, RulesChoice};
+use super::{DatasetArgs, JsonArgs, PlansName, RulesChoice};
 
 #[derive(Args, Debug)]
 pub(crate) struct ConvertMsdArgs {
@@ -14,6 +14,14 @@ pub(crate) struct ConvertMsdArgs {
     /// Number of the new dataset (default: that of the task)
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=999), value_name = "N")]
     pub(crate) id: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Args, Debug)]
@@ -27,6 +35,8 @@ pub(crate) struct FingerprintArgs {
     /// Compute it anew even if it is there
     #[arg(long)]
     pub(crate) clean: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Args, Debug)]
@@ -52,7 +62,7 @@ pub(crate) struct PreprocessArgs {
     #[command(flatten)]
     pub(crate) plans: PlansName,
     /// Configurations, e.g. `3d_fullres` (default: all of the plan)
-    #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
+    #[arg(short = 'c', long = "configuration", alias = "configurations", value_name = "NAME", num_args = 1..)]
     pub(crate) configurations: Vec<String>,
     /// Store intensities in half precision: three significant digits in half the space
     #[arg(long)]

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use nnunet::pipeline::{DEFAULT_PLANS, MethodResult, TRAINER};
 use nnunet::schema::Fold;
 
-use super::{DatasetArgs, DeviceArgs};
+use super::{DatasetArgs, DeviceArgs, JsonArgs};
 
 #[derive(Args, Debug)]
 pub(crate) struct EvaluateArgs {
@@ -22,7 +22,7 @@ pub(crate) struct EvaluateArgs {
     pub(crate) dataset_json: PathBuf,
     /// Where to write the summary (default: `summary.json` beside the predictions); distances of
     /// surfaces go to `surfaces.json` beside it
-    #[arg(long, value_name = "FILE")]
+    #[arg(short = 'o', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// What to do about references without a prediction
     #[arg(long, value_enum, default_value_t = Missing::Refuse, value_name = "WHAT")]
@@ -36,6 +36,8 @@ pub(crate) struct EvaluateArgs {
     /// Write a table of all cases and classes, with volumes
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 /// What to do about references without a prediction.
@@ -53,7 +55,7 @@ pub(crate) struct SelectArgs {
     pub(crate) dataset: DatasetArgs,
     /// Configurations that must take part (default: all that are trained and validated on these
     /// folds)
-    #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
+    #[arg(short = 'c', long = "configuration", alias = "configurations", value_name = "NAME", num_args = 1..)]
     pub(crate) configurations: Vec<String>,
     /// Names of the plans
     #[arg(short = 'p', long = "plans", value_name = "NAME", num_args = 1.., default_value = DEFAULT_PLANS)]
@@ -72,6 +74,8 @@ pub(crate) struct SelectArgs {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 #[derive(Args, Debug)]
@@ -102,6 +106,8 @@ pub(crate) struct CompareArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) draws: DrawArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 /// The virtual validation sets of a comparison.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use nnunet::schema::DatasetId;
 
-use super::PlansName;
+use super::{JsonArgs, PlansName};
 
 #[derive(Args, Debug)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["dataset", "fingerprint", "check"])))]
@@ -37,12 +37,15 @@ pub(crate) struct PlanArgs {
         value_name = "FORMAT",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "text"
+        default_missing_value = "text",
+        conflicts_with = "json"
     )]
     pub(crate) explain: Option<ExplainFormat>,
     /// Draw the networks: an SVG per configuration into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) draw: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 /// What may be asked of the planner.
@@ -106,12 +109,11 @@ pub(crate) struct ModelInfoArgs {
     #[command(flatten)]
     pub(crate) plans: PlansName,
     /// Configurations (default: all of the plan)
-    #[arg(short = 'c', long = "configuration", value_name = "NAME", num_args = 1..)]
+    #[arg(short = 'c', long = "configuration", alias = "configurations", value_name = "NAME", num_args = 1..)]
     pub(crate) configurations: Vec<String>,
     /// Another patch than the planned one, in the order of the network's axes
     #[arg(long, value_name = "A,B,C", value_delimiter = ',', num_args = 1)]
     pub(crate) patch_size: Option<Vec<usize>>,
-    /// For programs
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }

@@ -98,7 +98,7 @@ pub(crate) enum ProbabilityChoice {
 }
 
 /// Gigabytes as bytes.
-fn gigabytes(text: &str) -> Result<u64, String> {
+pub(super) fn gigabytes(text: &str) -> Result<u64, String> {
     match text.parse::<f64>() {
         Ok(gigabytes) if gigabytes >= 0.0 => Ok((gigabytes * 1e9) as u64),
         _ => Err("expected a number of gigabytes, e.g. 7.5".to_owned()),

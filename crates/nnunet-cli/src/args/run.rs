@@ -1,13 +1,14 @@
 //! Arguments of the commands about the whole work on a dataset.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use nnunet::model::DeviceChoice;
 use nnunet::pipeline::graph::JobKind;
 use nnunet::schema::{DatasetId, Fold};
 
-use super::{PlanningArgs, PlansName, ScheduleArgs, VariantArgs};
+use super::{JsonArgs, PlanningArgs, PlansName, ScheduleArgs, VariantArgs};
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
@@ -19,9 +20,14 @@ pub(crate) struct RunArgs {
     /// Only this job, if what it needs is done; `nnunet jobs` has the names
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
-    /// Run nothing: show the jobs, how far each is and why, and how long it may take
+    /// Run nothing: show the jobs, how far each is and why, and how long it may take; with
+    /// `--slurm` the scripts
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Submit the jobs to Slurm, with what this TOML file says of the cluster (default:
+    /// `nnunet/slurm.toml` in `$XDG_CONFIG_HOME`, else in `~/.config`)
+    #[arg(long, value_name = "PROFILE", num_args = 0..=1, conflicts_with = "job")]
+    pub(crate) slurm: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(crate) graph: GraphArgs,
 }
@@ -41,16 +47,15 @@ pub(crate) struct JobsArgs {
 pub(crate) struct StatusArgs {
     /// Dataset, by number (`4`) or folder name (`Dataset004_Hippocampus`)
     pub(crate) dataset: DatasetId,
-    /// For programs: an object per job and line
-    #[arg(long)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
 }
 
 /// What the work on a dataset is to be.
 #[derive(Args, Debug)]
 pub(crate) struct GraphArgs {
     /// Configurations (default: all of the plan); those that they continue are trained too
-    #[arg(short = 'c', long, value_name = "NAME", num_args = 1..)]
+    #[arg(short = 'c', long, alias = "configuration", value_name = "NAME", num_args = 1..)]
     pub(crate) configurations: Vec<String>,
     /// Folds
     #[arg(short = 'f', long, value_name = "FOLD", num_args = 1.., default_values = ["0", "1", "2", "3", "4"])]
@@ -99,6 +104,8 @@ pub(crate) enum KindChoice {
     Train,
     /// Select the best model and its postprocessing
     Select,
+    /// Make the report
+    Report,
 }
 
 impl From<KindChoice> for JobKind {
@@ -111,6 +118,7 @@ impl From<KindChoice> for JobKind {
             KindChoice::Preprocess => Self::Preprocess,
             KindChoice::Train => Self::Train,
             KindChoice::Select => Self::Select,
+            KindChoice::Report => Self::Report,
         }
     }
 }

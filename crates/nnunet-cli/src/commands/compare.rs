@@ -5,7 +5,8 @@ use nnunet::pipeline::{
     ComparisonFiles, FingerprintFile, MethodResult, compare_fingerprints, compare_results,
     save_comparison, save_fingerprints,
 };
-use nnunet::schema::DatasetId;
+use nnunet::schema::{DatasetId, python_json};
+use serde_json::json;
 
 use crate::args::{CompareArgs, CompareFingerprintsArgs, DrawArgs};
 use crate::context::{Context, Need};
@@ -17,6 +18,15 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Outcome> {
         None => args.methods.clone(),
     };
     let comparison = compare_results(&results, &args.draws.options())?;
+    if args.json.json {
+        let files = save_comparison(&comparison, &args.output)?;
+        let [vectors, pixels] = &files.figures;
+        output::document(&json!({
+            "files": [files.document, files.tables, vectors, pixels],
+            "comparison": python_json::to_standard(&comparison)?,
+        }))?;
+        return Ok(Outcome::Complete);
+    }
     tell(&comparison, &args.output)?;
     Ok(Outcome::Complete)
 }

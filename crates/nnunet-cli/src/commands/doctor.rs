@@ -2,15 +2,18 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
+use clap::ValueEnum as _;
 use nnunet::infer::LIBTORCH;
 use nnunet::model::{DeviceChoice, libtorch_folder};
 use nnunet::schema::layout::{ENV_PREPROCESSED, ENV_RAW, ENV_RESULTS};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::DoctorArgs;
 use crate::context::Context;
+use crate::settings::{Origin, Setting};
 use crate::{Outcome, output};
 
 /// One thing that was looked at.
@@ -44,29 +47,32 @@ pub(crate) fn run(context: &Context, args: &DoctorArgs) -> anyhow::Result<Outcom
     let mut findings = vec![
         Finding::new("version", env!("CARGO_PKG_VERSION"), "the program"),
         libtorch(),
-        device(args.device.device),
+        settings_file(context),
+        device(context, args.device.device),
+        precision(context),
         threads(context),
         processor(),
         memory(),
     ];
     findings.extend(["OMP_NUM_THREADS", "OMP_WAIT_POLICY"].map(variable));
-    let roots = context.roots();
+    let set = &context.settings;
     findings.extend([
-        root("raw datasets", roots.raw.as_deref(), "--raw", ENV_RAW),
+        root("raw datasets", set.raw.as_ref(), "--raw", ENV_RAW),
         root(
             "preprocessed cases",
-            roots.preprocessed.as_deref(),
+            set.preprocessed.as_ref(),
             "--preprocessed",
             ENV_PREPROCESSED,
         ),
-        root("models", roots.results.as_deref(), "--results", ENV_RESULTS),
+        root("models", set.results.as_ref(), "--results", ENV_RESULTS),
     ]);
-    if args.json {
-        output::line(serde_json::to_string_pretty(&findings)?);
+    let is_fine = findings.iter().all(|finding| finding.problem.is_none());
+    if args.json.json {
+        output::document(&json!({ "fine": is_fine, "findings": findings }))?;
     } else {
         show(&findings);
     }
-    Ok(match findings.iter().all(|f| f.problem.is_none()) {
+    Ok(match is_fine {
         true => Outcome::Complete,
         false => Outcome::Partial,
     })
@@ -98,12 +104,33 @@ fn libtorch() -> Finding {
     Finding::new("libtorch", found, format!("built for {LIBTORCH}"))
 }
 
+fn settings_file(context: &Context) -> Finding {
+    let what = "settings file";
+    match &context.settings.file {
+        None => Finding::new(what, "none", "--config, ./nnunet.toml or the user's own"),
+        Some(file) => {
+            let found = file.value.display().to_string();
+            Finding::new(
+                what,
+                found,
+                match &file.origin {
+                    Origin::File(_) => "found where it is looked for".to_owned(),
+                    origin => origin.to_string(),
+                },
+            )
+        }
+    }
+}
+
 /// The device that networks run on, and why it is no GPU if it is none.
-fn device(asked: Option<DeviceChoice>) -> Finding {
+fn device(context: &Context, typed: Option<DeviceChoice>) -> Finding {
+    let stored = context.settings.device.as_ref();
+    let asked = typed.or(stored.map(|setting| setting.value));
     let choice = asked.unwrap_or(DeviceChoice::Cuda(0));
-    let source = match asked {
-        Some(_) => "--device",
-        None => "the first GPU, or the CPU if there is none",
+    let source = match (typed, stored) {
+        (Some(_), _) => "--device".to_owned(),
+        (None, Some(setting)) => setting.origin.to_string(),
+        (None, None) => "the first GPU, or the CPU if there is none".to_owned(),
     };
     match choice.open() {
         Ok(_) => Finding::new("device", choice.to_string(), source),
@@ -114,13 +141,23 @@ fn device(asked: Option<DeviceChoice>) -> Finding {
     }
 }
 
+/// The numbers that commands compute in unless they are told otherwise.
+fn precision(context: &Context) -> Finding {
+    match &context.settings.precision {
+        None => Finding::new("precision", "by device", "no settings file sets it"),
+        Some(setting) => {
+            let value = setting.value.to_possible_value();
+            let name = value.map_or_else(String::new, |value| value.get_name().to_owned());
+            Finding::new("precision", name, setting.origin.to_string())
+        }
+    }
+}
+
 fn threads(context: &Context) -> Finding {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let source = format!("--threads; {available} are available");
-    let source = if context.threads.get() == available {
-        "all that are available".to_owned()
-    } else {
-        source
+    let source = match &context.settings.threads {
+        None => "all that are available".to_owned(),
+        Some(setting) => format!("{}; {available} are available", setting.origin),
     };
     Finding::new("threads", context.threads.to_string(), source)
 }
@@ -172,13 +209,17 @@ fn variable(name: &'static str) -> Finding {
 }
 
 /// One of the root folders.
-fn root(what: &'static str, given: Option<&Path>, option: &str, variable: &str) -> Finding {
-    let Some(path) = given else {
-        return Finding::new(what, "not given", format!("{option} or {variable}"));
+fn root(
+    what: &'static str,
+    given: Option<&Setting<PathBuf>>,
+    option: &str,
+    variable: &str,
+) -> Finding {
+    let Some(Setting { value, origin }) = given else {
+        let means = format!("{option}, a settings file or {variable}");
+        return Finding::new(what, "not given", means);
     };
-    // An option that repeats the variable cannot be told from it, and need not.
-    let from_environment = env::var_os(variable).is_some_and(|value| Path::new(&value) == path);
-    let source = if from_environment { variable } else { option };
+    let (path, source) = (value.as_path(), origin.to_string());
     let names = match fs::read_dir(path) {
         Ok(entries) => entries
             .filter_map(Result::ok)
@@ -186,8 +227,7 @@ fn root(what: &'static str, given: Option<&Path>, option: &str, variable: &str) 
             .count(),
         Err(error) => {
             let problem = format!(
-                "{} cannot be read ({error}): make it, or name another folder with {option} or \
-                 {variable}",
+                "{} cannot be read ({error}): make it, or name another folder with {option}",
                 path.display()
             );
             return Finding::new(what, path.display().to_string(), source).but(Some(problem));
@@ -197,7 +237,7 @@ fn root(what: &'static str, given: Option<&Path>, option: &str, variable: &str) 
     let problem = (read_only && option != "--raw").then(|| {
         format!(
             "{} cannot be written to: change its permissions, or name another folder with \
-             {option} or {variable}",
+             {option}",
             path.display()
         )
     });

@@ -4,8 +4,9 @@ use nnunet::evaluate::{
 };
 use nnunet::image::FormatRegistry;
 use nnunet::schema::{DatasetDescription, layout};
+use serde_json::{Map, Value, json};
 
-use super::report;
+use super::tables;
 use crate::args::{EvaluateArgs, Missing};
 use crate::context::Context;
 use crate::{Outcome, output};
@@ -50,7 +51,23 @@ pub(crate) fn run(context: &Context, args: &EvaluateArgs) -> anyhow::Result<Outc
         write_csv(path, &table)?;
         written.push(("cases", path.clone()));
     }
-    output::line(report::metrics_table(
+    if args.json.json {
+        let files: Map<String, Value> = (written.into_iter())
+            .map(|(what, path)| (what.to_owned(), json!(path)))
+            .collect();
+        output::document(&json!({
+            "files": files,
+            "cases": summary.metric_per_case.len(),
+            "foreground_mean": summary.foreground_mean,
+            "mean": summary.mean,
+            "surfaces": surfaces.map(|found| json!({
+                "tolerance_mm": found.tolerance_mm,
+                "mean": found.mean,
+            })),
+        }))?;
+        return Ok(Outcome::Complete);
+    }
+    output::line(tables::metrics_table(
         &description,
         summary,
         surfaces.as_ref(),

@@ -1,5 +1,6 @@
 use nnunet::pipeline::Existing;
 use nnunet::schema::RuleSet;
+use serde_json::json;
 
 use crate::args::FingerprintArgs;
 use crate::context::{Context, Need};
@@ -18,6 +19,16 @@ pub(crate) fn run(context: &Context, args: &FingerprintArgs) -> anyhow::Result<O
     let path = pipeline.layout.fingerprint(&pipeline.layout.resolve(id)?);
     let raw = pipeline.raw_dataset(id)?;
 
+    if args.json.json {
+        output::document(&json!({
+            "dataset": raw.name,
+            "file": path,
+            "cases": fingerprint.spacings.len(),
+            "median_relative_size_after_cropping": fingerprint.median_relative_size_after_cropping,
+            "channels": fingerprint.foreground_intensity_properties_per_channel,
+        }))?;
+        return Ok(Outcome::Complete);
+    }
     output::line(format!("cases: {}", fingerprint.spacings.len()));
     output::line(format!(
         "kept by cropping to nonzero: {:.1} % of the volume (median)",

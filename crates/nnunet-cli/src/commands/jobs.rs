@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -5,6 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _};
 use nnunet::pipeline::Pipeline;
 use nnunet::pipeline::graph::{Completeness, JobId, JobStatus};
+use nnunet::pipeline::slurm::quoted;
 use nnunet::schema::Progress as _;
 use serde_json::{Value, json};
 
@@ -23,12 +25,12 @@ pub(crate) fn run(context: &Context, args: &JobsArgs) -> anyhow::Result<Outcome>
     let words = Words {
         roots: roots(&pipeline)?,
         dataset: graph.dataset.clone(),
-        options: given_options()?,
+        options: [given_options(&NOT_PASSED_ON)?, settings_option(context)].concat(),
     };
     match args.format {
         JobsFormat::Jsonl => {
             for status in pipeline.assess(&graph)? {
-                output::line(line(&status, Some(words.of(&status.job.id)))?);
+                output::line(object(&status, Some(words.of(&status.job.id)))?);
             }
         }
     }
@@ -40,27 +42,27 @@ pub(crate) fn run(context: &Context, args: &JobsArgs) -> anyhow::Result<Outcome>
     Ok(Outcome::Complete)
 }
 
-/// A job as a line of JSON; `words` are those of its command.
-pub(super) fn line(status: &JobStatus, words: Option<Vec<String>>) -> anyhow::Result<String> {
+/// A job as an object of JSON; `words` are those of its command.
+pub(super) fn object(status: &JobStatus, words: Option<Vec<String>>) -> anyhow::Result<Value> {
     let job = &status.job;
-    let mut line = json!({
+    let mut object = json!({
         "id": job.id,
         "kind": job.work.kind(),
         "needs": job.needs,
         "resources": job.resources,
         "expected_seconds": status.seconds,
     });
-    if let (Value::Object(line), Value::Object(state)) =
-        (&mut line, serde_json::to_value(&status.state)?)
+    if let (Value::Object(object), Value::Object(state)) =
+        (&mut object, serde_json::to_value(&status.state)?)
     {
         if let Some(words) = words {
             let quoted: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-            line.insert("command".to_owned(), json!(quoted.join(" ")));
-            line.insert("words".to_owned(), json!(words));
+            object.insert("command".to_owned(), json!(quoted.join(" ")));
+            object.insert("words".to_owned(), json!(words));
         }
-        line.extend(state);
+        object.extend(state);
     }
-    Ok(line.to_string())
+    Ok(object)
 }
 
 /// What the commands of all jobs have in common.
@@ -101,9 +103,22 @@ fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// The options that this command was given, to be given to the jobs' own: read from the command
-/// line, so that none can be forgotten.
-fn given_options() -> anyhow::Result<Vec<String>> {
+/// Options that say how this process is watched and set, and not what is done.
+const OF_THIS_PROCESS: [&str; 2] = ["config", "verbose"];
+
+/// The settings file as an option; another process may not find it from where it runs.
+pub(super) fn settings_option(context: &Context) -> Vec<String> {
+    let file = context.settings.file.iter();
+    file.flat_map(|file| {
+        let path = std::path::absolute(&file.value).unwrap_or_else(|_| file.value.clone());
+        ["--config".to_owned(), path.to_string_lossy().into_owned()]
+    })
+    .collect()
+}
+
+/// The options that this command was given, to be given to the jobs' own, but for some: read from
+/// the command line, so that none can be forgotten.
+pub(super) fn given_options(not_passed_on: &[&str]) -> anyhow::Result<Vec<String>> {
     let program = Arguments::command();
     let matches = program.clone().get_matches();
     let (name, given) = matches.subcommand().context("no command was given")?;
@@ -117,12 +132,20 @@ fn given_options() -> anyhow::Result<Vec<String>> {
         let Some(long) = option.get_long() else {
             continue;
         };
-        if NOT_PASSED_ON.contains(&id) || !is_given(given, id) {
+        if not_passed_on.contains(&id) || OF_THIS_PROCESS.contains(&id) || !is_given(given, id) {
             continue;
         }
-        words.push(format!("--{long}"));
-        if matches!(option.get_action(), ArgAction::SetTrue) {
-            continue;
+        let word = format!("--{long}");
+        match option.get_action() {
+            ArgAction::SetTrue => {
+                words.push(word);
+                continue;
+            }
+            ArgAction::Count => {
+                words.extend((0..given.get_count(id)).map(|_| word.clone()));
+                continue;
+            }
+            _ => words.push(word),
         }
         let values: Vec<String> = (given.get_raw(id).into_iter().flatten())
             .map(|value| value.to_string_lossy().into_owned())
@@ -135,29 +158,15 @@ fn given_options() -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
+/// The number of threads, if it was given on the command line.
+pub(super) fn given_threads() -> anyhow::Result<Option<NonZeroUsize>> {
+    let matches = Arguments::command().get_matches();
+    let (_, given) = matches.subcommand().context("no command was given")?;
+    let threads = is_given(given, "threads").then(|| given.get_one("threads").copied());
+    Ok(threads.flatten())
+}
+
 fn is_given(matches: &ArgMatches, id: &str) -> bool {
     let is_known = matches.try_contains_id(id).unwrap_or(false);
     is_known && matches.value_source(id) == Some(ValueSource::CommandLine)
-}
-
-/// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_reads_the_words_back() {
-        assert_eq!(quoted("train-3d_fullres-0"), "train-3d_fullres-0");
-        assert_eq!(quoted("my data"), "'my data'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

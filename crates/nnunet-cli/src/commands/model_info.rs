@@ -27,11 +27,11 @@ pub(crate) fn run(context: &Context, args: &ModelInfoArgs) -> anyhow::Result<Out
             ModelInfo::new(&spec, &patch).with_context(|| format!("configuration `{name}`"))?;
         infos.push((name, info));
     }
-    if args.json {
-        let document: serde_json::Map<String, serde_json::Value> = (infos.into_iter())
+    if args.json.json {
+        let configurations: serde_json::Map<String, serde_json::Value> = (infos.into_iter())
             .map(|(name, info)| Ok((name, serde_json::to_value(info)?)))
             .collect::<Result<_, serde_json::Error>>()?;
-        output::line(serde_json::to_string_pretty(&document)?);
+        output::document(&serde_json::json!({ "configurations": configurations }))?;
     } else {
         for (name, info) in infos {
             output::line(format!("{name}\n{info}"));

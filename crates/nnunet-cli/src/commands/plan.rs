@@ -2,18 +2,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use nnunet::pipeline::PlanRequest;
+use nnunet::pipeline::{PlanRequest, plan_quantities};
 use nnunet::planner::draw::{Drawing, compact, svg};
-use nnunet::planner::{
-    Budget, Footprint, PlanOutcome, Planner, Precision, Rules, Severity, check, footprint,
-};
+use nnunet::planner::{Budget, PlanOutcome, Planner, Precision, Rules, Severity, check, footprint};
 use nnunet::schema::plans::{PlanOverrides, TranspositionChoice};
 use nnunet::schema::{
     Configuration, DatasetDescription, DatasetFingerprint, DatasetId, Plans, RuleSet, Spacing,
     atomic, layout,
 };
+use serde_json::{Map, Value, json};
 
-use crate::args::{ExplainFormat, PlanArgs, PlanningArgs, RulesChoice};
+use crate::args::{ExplainFormat, JsonArgs, PlanArgs, PlanningArgs, RulesChoice};
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
@@ -22,7 +21,7 @@ const UNNAMED: &str = "Dataset000_Unnamed";
 
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> anyhow::Result<Outcome> {
     if let Some(path) = &args.check {
-        return check_file(path);
+        return check_file(path, &args.json);
     }
     let request = request(&args.planning, args.plans.as_deref())?;
     let made = match (&args.dataset, &args.fingerprint, &args.dataset_json) {
@@ -32,7 +31,11 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> anyhow::Result<Outcome>
         }
         _ => bail!("name a dataset, or give --fingerprint and --dataset-json"),
     };
-    report(&made, args)?;
+    if args.json.json {
+        output::document(&document(&made, args)?)?;
+    } else {
+        report(&made, args)?;
+    }
     Ok(Outcome::Complete)
 }
 
@@ -149,7 +152,10 @@ fn report(made: &Made, args: &PlanArgs) -> anyhow::Result<()> {
         output::line(format!("note: {}: {}", note.configuration, note.note));
     }
     if let Some(folder) = &args.draw {
-        draw(made, folder)?;
+        for drawn in draw(made, folder)? {
+            output::line(format!("\n{}\n{}", drawn.configuration, drawn.stages));
+            output::line(format!("drawing: {}", drawn.path.display()));
+        }
     }
     if let Some(path) = &made.path {
         output::line(format!("plans: {}", path.display()));
@@ -157,10 +163,61 @@ fn report(made: &Made, args: &PlanArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Draws each configuration and prints its stages in short.
-fn draw(made: &Made, folder: &Path) -> anyhow::Result<()> {
+/// The plan for programs.
+fn document(made: &Made, args: &PlanArgs) -> anyhow::Result<Value> {
     let plans = &made.outcome.plans;
     let heads = made.description.label_scheme()?.segmentation_heads();
+    let mut configurations = Map::new();
+    for name in plans.configuration_names() {
+        let configuration = plans.configuration(name)?;
+        let channels = input_channels(&configuration, &made.description)?;
+        let needs = footprint(&configuration, channels, heads, Precision::Mixed);
+        let planned = json!({
+            "spacing": configuration.spacing,
+            "median_shape": configuration.median_image_size_in_voxels,
+            "patch_size": configuration.patch_size,
+            "batch_size": configuration.batch_size,
+            "features": configuration.architecture.arch_kwargs.features_per_stage,
+            "strides": configuration.architecture.arch_kwargs.strides,
+            "kernels": configuration.architecture.arch_kwargs.kernel_sizes,
+            "normalization": configuration.normalization_schemes,
+            "previous_stage": configuration.previous_stage,
+            "parameters": needs.parameters,
+            "training_bytes": needs.training_bytes,
+            "inference_bytes": needs.inference_bytes,
+        });
+        configurations.insert(name.to_owned(), planned);
+    }
+    let drawings = match &args.draw {
+        Some(folder) => draw(made, folder)?,
+        None => Vec::new(),
+    };
+    let notes = plans.planning.iter().flat_map(|planning| &planning.notes);
+    Ok(json!({
+        "dataset": plans.dataset_name,
+        "plans": plans.plans_name,
+        "file": made.path,
+        "configurations": configurations,
+        "notes": notes
+            .map(|note| json!({ "configuration": note.configuration, "message": note.note }))
+            .collect::<Vec<_>>(),
+        "drawings": drawings.into_iter().map(|drawn| drawn.path).collect::<Vec<_>>(),
+    }))
+}
+
+/// The picture of a network.
+struct Drawn {
+    configuration: String,
+    path: PathBuf,
+    /// Its stages in short.
+    stages: String,
+}
+
+/// Draws each configuration.
+fn draw(made: &Made, folder: &Path) -> anyhow::Result<Vec<Drawn>> {
+    let plans = &made.outcome.plans;
+    let heads = made.description.label_scheme()?.segmentation_heads();
+    let mut drawn = Vec::new();
     for name in plans.configuration_names() {
         let configuration = plans.configuration(name)?;
         let drawing = Drawing {
@@ -172,27 +229,46 @@ fn draw(made: &Made, folder: &Path) -> anyhow::Result<()> {
         };
         let path = folder.join(format!("{}_{name}.svg", plans.plans_name));
         atomic::write_with(&path, |file| file.write_all(svg(&drawing).as_bytes()))?;
-        output::line(format!("\n{name}\n{}", compact(&configuration)));
-        output::line(format!("drawing: {}", path.display()));
+        drawn.push(Drawn {
+            configuration: name.to_owned(),
+            path,
+            stages: compact(&configuration).to_string(),
+        });
     }
-    Ok(())
+    Ok(drawn)
 }
 
-/// One line per finding of plans that were edited by hand.
-fn check_file(path: &Path) -> anyhow::Result<Outcome> {
+/// The findings of plans that were edited by hand.
+fn check_file(path: &Path, json: &JsonArgs) -> anyhow::Result<Outcome> {
     let plans = Plans::load(path)?;
     let findings = check(&plans);
-    for finding in &findings {
-        output::line(finding);
-    }
     let errors = (findings.iter())
         .filter(|finding| finding.severity == Severity::Error)
         .count();
     let warnings = findings.len() - errors;
-    output::line(format!(
-        "{}: {errors} errors, {warnings} warnings",
-        path.display()
-    ));
+    if json.json {
+        let findings = findings.iter().map(|finding| {
+            json!({
+                "severity": finding.severity.to_string(),
+                "configuration": finding.configuration,
+                "place": finding.place,
+                "message": finding.message,
+            })
+        });
+        output::document(&json!({
+            "file": path,
+            "usable": errors == 0,
+            "errors": errors,
+            "warnings": warnings,
+            "findings": findings.collect::<Vec<_>>(),
+        }))?;
+    } else {
+        findings.iter().for_each(output::line);
+        output::line(format!(
+            "{}: {errors} errors, {warnings} warnings",
+            path.display()
+        ));
+    }
     if errors > 0 {
         bail!("{} cannot be followed", path.display());
     }
@@ -220,33 +296,10 @@ pub(crate) fn describe(
     let mut heads = vec![""];
     heads.extend(&names);
     let mut table = output::table(&heads);
-    let configurations = (names.iter())
-        .map(|name| plans.configuration(name))
-        .collect::<Result<Vec<_>, _>>()?;
-    for (what, show) in ROWS {
-        let mut row = vec![(*what).to_owned()];
-        row.extend(configurations.iter().map(show));
-        table.add_row(row);
-    }
-    let footprints = (configurations.iter())
-        .map(|configuration| needs(configuration, description))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    for (what, show) in FOOTPRINT_ROWS {
-        let mut row = vec![(*what).to_owned()];
-        row.extend(footprints.iter().map(show));
-        table.add_row(row);
+    for (what, values) in plan_quantities(plans, description)? {
+        table.add_row(std::iter::once(what).chain(values));
     }
     Ok(table)
-}
-
-/// What the network of a configuration needs at the very least, in mixed precision.
-fn needs(
-    configuration: &Configuration,
-    description: &DatasetDescription,
-) -> anyhow::Result<Footprint> {
-    let heads = description.label_scheme()?.segmentation_heads();
-    let channels = input_channels(configuration, description)?;
-    Ok(footprint(configuration, channels, heads, Precision::Mixed))
 }
 
 fn input_channels(
@@ -259,61 +312,4 @@ fn input_channels(
         None => 0,
     };
     Ok(description.channels() + before)
-}
-
-type ShowFootprint = fn(&Footprint) -> String;
-
-const FOOTPRINT_ROWS: &[(&str, ShowFootprint)] = &[
-    ("parameters (million)", |f| {
-        format!("{:.2}", f.parameters as f64 / 1e6)
-    }),
-    ("training needs more than (GB)", |f| {
-        gigabytes(f.training_bytes)
-    }),
-    ("inference needs more than (GB)", |f| {
-        gigabytes(f.inference_bytes)
-    }),
-];
-
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.2}", bytes as f64 / 1e9)
-}
-
-type Show = fn(&Configuration) -> String;
-
-const ROWS: &[(&str, Show)] = &[
-    ("target spacing (mm)", |c| {
-        join(c.spacing.iter().map(|v| format!("{v:.4}")))
-    }),
-    ("median shape", |c| join(&c.median_image_size_in_voxels)),
-    ("patch size", |c| join(&c.patch_size)),
-    ("batch size", |c| c.batch_size.to_string()),
-    ("features", |c| {
-        join(&c.architecture.arch_kwargs.features_per_stage)
-    }),
-    ("strides", |c| {
-        join(c.architecture.arch_kwargs.strides.iter().map(|s| digits(s)))
-    }),
-    ("kernels", |c| {
-        join(
-            c.architecture
-                .arch_kwargs
-                .kernel_sizes
-                .iter()
-                .map(|s| digits(s)),
-        )
-    }),
-    ("normalisation", |c| {
-        join((c.normalization_schemes.iter()).map(|s| String::from(s.clone())))
-    }),
-];
-
-fn join<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
-    texts.join(" ")
-}
-
-/// `[1, 2, 2]` as `122`, the way the paper writes strides and kernels.
-fn digits(values: &[usize]) -> String {
-    values.iter().map(usize::to_string).collect()
 }

@@ -1,5 +1,8 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::ensure;
 use comfy_table::CellAlignment;
+use nnunet::model::DeviceChoice;
 use nnunet::pipeline::Pipeline;
 use nnunet::pipeline::graph::{
     Completeness, Extent, GraphRequest, JobChoice, JobEnd, JobGraph, JobId, JobState, JobStatus,
@@ -7,26 +10,30 @@ use nnunet::pipeline::graph::{
 };
 use nnunet::schema::DatasetId;
 
-use super::{plan, train};
+use super::slurm::Submissions;
+use super::{plan, slurm, train};
 use crate::args::{GraphArgs, PlanningArgs, RunArgs};
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
 pub(crate) fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Outcome> {
-    let pipeline = context.pipeline(Need::All)?;
-    let request = request(context, &args.dataset, &args.graph)?;
     let choice = match &args.job {
         Some(job) => JobChoice::One(JobId::new(job)),
         None if args.only.is_empty() => JobChoice::All,
         None => JobChoice::Kinds(args.only.iter().copied().map(Into::into).collect()),
     };
+    if let Some(profile) = &args.slurm {
+        return slurm::run(context, args, profile.as_deref(), &choice);
+    }
+    let pipeline = context.pipeline(Need::All)?;
+    let request = request(context, &args.dataset, &args.graph)?;
     if args.dry_run {
-        show(&pipeline, &pipeline.graph(&request)?, &choice)?;
+        show(&pipeline, &pipeline.graph(&request)?, &choice, None)?;
         return Ok(Outcome::Complete);
     }
     let stop = train::stop_on_signal()?;
     let report = pipeline.run_graph(&request, &choice, &stop)?;
-    tell(&report, &choice)
+    tell(&report, &choice, &stop)
 }
 
 /// What the options ask for.
@@ -39,6 +46,15 @@ pub(super) fn request(
         [] => vec![context.device(None)],
         given => given.to_vec(),
     };
+    request_on(devices, dataset, args)
+}
+
+/// What the options ask for, where networks run on these devices.
+pub(super) fn request_on(
+    devices: Vec<DeviceChoice>,
+    dataset: &DatasetId,
+    args: &GraphArgs,
+) -> anyhow::Result<GraphRequest> {
     let usual = GraphRequest::new(dataset.clone());
     let first = devices.first().copied().unwrap_or_default();
     Ok(GraphRequest {
@@ -88,25 +104,35 @@ impl PlanningArgs {
     }
 }
 
-/// The jobs of a graph as a table: how far each is, and how long it may take.
+/// The jobs of a graph as a table: how far each is, and how long it may take; and what the queue
+/// of a cluster says of them, if they were submitted to one.
 pub(super) fn show(
     pipeline: &Pipeline,
     graph: &JobGraph,
     choice: &JobChoice,
+    submissions: Option<&Submissions>,
 ) -> anyhow::Result<()> {
     let statuses = pipeline.assess(graph)?;
-    let mut table = output::table(&["job", "state", "time"]);
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
     let chosen: Vec<&JobStatus> = (statuses.iter().filter(|s| choice.has(&s.job))).collect();
+    let mut heads = vec!["job", "state", "time"];
+    if submissions.is_some() {
+        heads.push("Slurm");
+    }
+    let mut table = output::table(&heads);
+    for index in [1, 3] {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+    }
     for status in &chosen {
         let time = match (&status.state, status.seconds) {
             (_, None) => String::new(),
             (JobState::Done, Some(seconds)) => output::seconds(seconds),
             (_, Some(seconds)) => format!("about {}", output::duration(seconds)),
         };
-        table.add_row([status.job.id.to_string(), status.state.to_string(), time]);
+        let mut row = vec![status.job.id.to_string(), status.state.to_string(), time];
+        row.extend(submissions.map(|submissions| submissions.describe(status)));
+        table.add_row(row);
     }
     output::line(table);
     let is_done = |status: &&&JobStatus| status.state == JobState::Done;
@@ -127,7 +153,11 @@ pub(super) fn show(
 }
 
 /// What came of a run, and how the program ends.
-fn tell(report: &RunReport, choice: &JobChoice) -> anyhow::Result<Outcome> {
+pub(super) fn tell(
+    report: &RunReport,
+    choice: &JobChoice,
+    stop: &AtomicBool,
+) -> anyhow::Result<Outcome> {
     let chosen = report.jobs.iter().filter(|(id, _)| {
         let job = report.graph.job(id);
         job.is_some_and(|job| choice.has(job))
@@ -168,8 +198,10 @@ fn tell(report: &RunReport, choice: &JobChoice) -> anyhow::Result<Outcome> {
     }
     if !untried.is_empty() {
         // Stopped between two jobs, or not everything that the jobs need was asked for.
+        let is_stopped = stop.load(Ordering::Relaxed);
         return Ok(match choice {
             JobChoice::All => Outcome::Interrupted,
+            _ if is_stopped => Outcome::Interrupted,
             _ => Outcome::Partial,
         });
     }

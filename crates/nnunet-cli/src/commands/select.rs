@@ -2,6 +2,7 @@ use comfy_table::Table;
 use nnunet::evaluate::ScoreBasis;
 use nnunet::evaluate::select::Candidate;
 use nnunet::pipeline::{Contest, Ensembling, Existing, SelectRequest};
+use serde_json::{Value, json};
 
 use crate::args::SelectArgs;
 use crate::context::{Context, Need};
@@ -28,6 +29,10 @@ pub(crate) fn run(context: &Context, args: &SelectArgs) -> anyhow::Result<Outcom
         device: context.device(args.device.device),
     };
     let contest = pipeline.select(&request)?;
+    if args.json.json {
+        output::document(&document(&contest))?;
+        return Ok(Outcome::Complete);
+    }
     for one in &contest.unfinished {
         let folds: Vec<String> = one.folds.iter().map(ToString::to_string).collect();
         output::line(format!(
@@ -38,6 +43,48 @@ pub(crate) fn run(context: &Context, args: &SelectArgs) -> anyhow::Result<Outcom
     }
     tell(&contest);
     Ok(Outcome::Complete)
+}
+
+fn document(contest: &Contest) -> Value {
+    let winner = contest.winner();
+    let best = &contest.information.best_model_or_ensemble;
+    let ranking = contest.selection.ranking.iter();
+    let unfinished = contest.unfinished.iter();
+    let steps = contest.postprocessing.decisions.iter();
+    json!({
+        "file": contest.information_path,
+        "dataset": contest.information.dataset_name_or_id,
+        "folds": contest.information.folds,
+        "cases": cases(contest),
+        "best": {
+            "name": contest.selection.name,
+            "models": best.selected_model_or_models,
+            "dice": best.result_on_crossval_pre_pp,
+            "dice_postprocessed": best.result_on_crossval_post_pp,
+            "predictions": winner.map(|winner| &winner.folder),
+        },
+        "ranking": ranking
+            .map(|ranked| json!({ "name": ranked.name, "dice": ranked.score }))
+            .collect::<Vec<_>>(),
+        "classes_left_out": match &contest.selection.score_basis {
+            ScoreBasis::AllClasses => Vec::new(),
+            ScoreBasis::Without(keys) => keys.clone(),
+        },
+        "not_considered": unfinished
+            .map(|one| json!({
+                "model": one.model.to_string(),
+                "missing_folds": one.folds.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            }))
+            .collect::<Vec<_>>(),
+        "postprocessing": steps
+            .map(|step| json!({
+                "labels": step.labels_or_regions.members(),
+                "accepted": step.accepted,
+                "foreground": step.foreground,
+                "classes": step.classes,
+            }))
+            .collect::<Vec<_>>(),
+    })
 }
 
 /// The ranking, what became of the winner, and how to go on.

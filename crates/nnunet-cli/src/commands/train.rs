@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use nnunet::infer::peak_resident;
@@ -8,7 +9,7 @@ use nnunet::pipeline::{Existing, Pretrained, TrainOutcome, TrainRequest};
 use nnunet::schema::layout;
 use nnunet::train::{ProgressObserver, TrainingConfig};
 
-use super::report;
+use super::tables;
 use crate::args::TrainArgs;
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
@@ -56,7 +57,7 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
         }
         TrainOutcome::Finished { folder, validation } => {
             let raw = pipeline.raw_dataset(&request.dataset)?;
-            output::line(report::dice_table(&raw.description, &validation)?);
+            output::line(tables::dice_table(&raw.description, &validation)?);
             let validation = folder.join("validation");
             output::line(format!(
                 "summary: {}",
@@ -70,12 +71,18 @@ pub(crate) fn run(context: &Context, args: &TrainArgs) -> anyhow::Result<Outcome
     }
 }
 
-/// A flag that SIGINT, SIGTERM and SIGHUP set; a second signal ends the process at once.
+/// Signals within this time are one: schedulers signal a process and the script around it, which
+/// passes the signal on.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set; another signal ends the process at once.
 pub(super) fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
+    let mut first: Option<Instant> = None;
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        let first = first.get_or_insert_with(Instant::now);
+        if flag.swap(true, Ordering::Relaxed) && first.elapsed() > ONE_SIGNAL {
             std::process::exit(130);
         }
     })

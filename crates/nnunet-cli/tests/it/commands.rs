@@ -16,6 +16,8 @@ fn every_command_explains_itself() {
         "predict",
         "ensemble",
         "export-checkpoint",
+        "export-model",
+        "install-model",
         "evaluate",
         "select",
         "postprocess",
@@ -26,6 +28,7 @@ fn every_command_explains_itself() {
         "run",
         "jobs",
         "status",
+        "report",
         "demo",
         "doctor",
         "completions",
@@ -205,7 +208,11 @@ fn a_planned_network_is_described_before_it_is_built() {
     let json = program.succeed(&["model-info", "900", "--json"]).stdout;
     let document: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(
-        document["2d"]["stages"].as_array().unwrap().len() > 2,
+        document["configurations"]["2d"]["stages"]
+            .as_array()
+            .unwrap()
+            .len()
+            > 2,
         "{json}"
     );
     program

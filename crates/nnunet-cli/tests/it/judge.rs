@@ -9,7 +9,7 @@ use nnunet::image::FormatRegistry;
 use nnunet::schema::summary::CaseMetrics;
 use nnunet::schema::{DatasetDescription, NoProgress};
 
-use crate::program::Program;
+use crate::program::{Ended, Program, bare};
 
 /// The program with two configurations that are trained, hardly, on fold 0.
 fn with_models() -> Program {
@@ -74,6 +74,7 @@ fn what_is_selected_predicts_and_is_evaluated() {
         "--device",
         "cpu",
     ]);
+    given_away_it_predicts_the_same(&program, &images, &predictions);
     // A single model with the steps of a file; what the network made remains.
     let steps = program.path("steps.json");
     let means = r#"{"foreground_mean": MEANS, "mean": {}}"#.replace(
@@ -147,6 +148,66 @@ fn what_is_selected_predicts_and_is_evaluated() {
         "{table}"
     );
     assert!(program.path("predictions/summary.json").is_file());
+}
+
+/// What was selected is exported, installed elsewhere and used there.
+fn given_away_it_predicts_the_same(program: &Program, images: &str, predictions: &str) {
+    let archive = text(program, "models.zip");
+    let export = program.succeed(&["export-model", "900", "--selected", "-o", &archive]);
+    for words in ["fold 0", "selection: ", "archive: "] {
+        assert!(export.stdout.contains(words), "{words}: {export:?}");
+    }
+    program
+        .run(&["export-model", "900", "-o", &archive, "-c", "4d"])
+        .failed_with(&["nnUNetTrainer__nnUNetPlans__4d", "3d_fullres"]);
+    let other = text(program, "elsewhere");
+    let run = |arguments: &[&str]| {
+        let mut command = bare();
+        command.args(["--results", &other]).args(arguments);
+        Ended::from(command.output().unwrap())
+    };
+    let installed = run(&["install-model", &archive]);
+    assert_eq!(installed.code, Some(0), "{installed:?}");
+    let next = "nnunet predict --selected Dataset900_Phantom -i INPUT -o OUTPUT";
+    for words in [next, "all files are as they were exported"] {
+        assert!(installed.stdout.contains(words), "{words}: {installed:?}");
+    }
+    run(&["install-model", &archive]).failed_with(&["--overwrite", "Dataset900_Phantom"]);
+    run(&[
+        "install-model",
+        &archive,
+        "--overwrite",
+        "--max-size",
+        "0.000001",
+    ])
+    .failed_with(&["--max-size", "limit of 1000 bytes"]);
+    assert_eq!(
+        run(&["install-model", &archive, "--overwrite"]).code,
+        Some(0)
+    );
+    let output = text(program, "by_installed");
+    let words = [
+        "predict",
+        "--selected",
+        "900",
+        "-i",
+        images,
+        "-o",
+        &output,
+        "--device",
+        "cpu",
+    ];
+    assert_eq!(run(&words).code, Some(0));
+    let mut maps = 0;
+    for entry in fs::read_dir(predictions).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().ends_with(".nii.gz") {
+            let same = Path::new(&output).join(path.file_name().unwrap());
+            assert_eq!(fs::read(path).unwrap(), fs::read(same).unwrap());
+            maps += 1;
+        }
+    }
+    assert_eq!(maps, 1);
 }
 
 #[test]

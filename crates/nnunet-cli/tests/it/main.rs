@@ -4,11 +4,16 @@
 
 mod bad_input;
 mod commands;
+mod json;
 mod judge;
+mod logging;
 mod msd;
 mod plan;
 mod preprocess;
 mod preview;
 mod program;
+mod report;
 mod run;
+mod settings;
 mod setup;
+mod slurm;

@@ -21,7 +21,12 @@ impl Program {
 
     /// With `Dataset900_Phantom` among the raw datasets: 5 cases for training, 1 for testing.
     pub(crate) fn with_phantoms() -> Self {
-        let program = Self::new();
+        Self::with_phantoms_in(tempfile::tempdir().unwrap())
+    }
+
+    /// The same in a folder of this name.
+    pub(crate) fn with_phantoms_in(folder: tempfile::TempDir) -> Self {
+        let program = Self { folder };
         let dataset = PhantomDataset {
             training_cases: 5,
             test_cases: 1,
@@ -87,6 +92,10 @@ pub(crate) fn bare() -> Command {
     for variable in ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"] {
         command.env_remove(variable);
     }
+    // Nobody's own settings.
+    command
+        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env_remove("NNUNET_LOG");
     command
 }
 

@@ -22,14 +22,16 @@ fn the_doctor_says_what_is_there_and_what_is_wrong() {
         &format!("{raw}: 1 datasets (--raw)"),
         "libtorch",
         "(--device)",
-        "--results or",
+        "--results, a settings file or",
     ] {
         assert!(well.stdout.contains(part), "{part}: {}", well.stdout);
     }
 
     let ill = ended(&["doctor", "--results", missing, "--json"]);
     assert_eq!(ill.code, Some(2));
-    let findings: Vec<serde_json::Value> = serde_json::from_str(&ill.stdout).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&ill.stdout).unwrap();
+    assert_eq!(document["fine"], false);
+    let findings = document["findings"].as_array().unwrap();
     let problems: Vec<&serde_json::Value> = findings
         .iter()
         .filter(|finding| !finding["problem"].is_null())
