@@ -227,6 +227,9 @@ pub(crate) struct DemoArgs {
     /// Channels of the phantoms: one, or two that complement each other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2), value_name = "N")]
     pub(crate) channels: u8,
+    /// Only make the phantoms, to try the other commands on
+    #[arg(long)]
+    pub(crate) data_only: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -59,6 +59,10 @@ pub(crate) fn run(context: &Context, args: &DemoArgs) -> anyhow::Result<Outcome>
     let stop = train::stop_on_signal()?;
     let demo = Demo::new(context, args)?;
     demo.make_phantoms(args.channels)?;
+    if args.data_only {
+        demo.say_where();
+        return Ok(Outcome::Complete);
+    }
     demo.prepare()?;
     for budget in &BUDGETS {
         if demo.train(budget, &stop)?.is_none() {
@@ -120,6 +124,22 @@ impl<'a> Demo<'a> {
         let raw = &self.pipeline.layout.raw;
         write_dataset(raw, &dataset, &self.pipeline.formats, self.progress())?;
         Ok(())
+    }
+
+    /// Where the phantoms lie, and how other commands find them.
+    fn say_where(&self) {
+        let roots = &self.pipeline.layout;
+        output::line(format!(
+            "{TRAINING_CASES} labelled phantoms to train on, {TEST_CASES} to test: {}",
+            roots.raw.join(DATASET).display()
+        ));
+        for (name, root) in [
+            (layout::ENV_RAW, &roots.raw),
+            (layout::ENV_PREPROCESSED, &roots.preprocessed),
+            (layout::ENV_RESULTS, &roots.results),
+        ] {
+            output::line(format!("export {name}={}", root.display()));
+        }
     }
 
     /// Verify, fingerprint, plan and preprocess.

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod commands;
+mod docs;
 mod json;
 mod judge;
 mod logging;
