@@ -28,4 +28,6 @@ pub(crate) mod status;
 pub(crate) mod train;
 pub(crate) mod verify;
 
+mod graph_end;
+mod graph_request;
 mod tables;

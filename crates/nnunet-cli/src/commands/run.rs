@@ -1,18 +1,10 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use anyhow::ensure;
 use comfy_table::CellAlignment;
-use nnunet::model::DeviceChoice;
 use nnunet::pipeline::Pipeline;
-use nnunet::pipeline::graph::{
-    Completeness, Extent, GraphRequest, JobChoice, JobEnd, JobGraph, JobId, JobState, JobStatus,
-    Planning, RunReport,
-};
-use nnunet::schema::DatasetId;
+use nnunet::pipeline::graph::{Completeness, JobChoice, JobGraph, JobId, JobState, JobStatus};
 
 use super::slurm::Submissions;
-use super::{plan, slurm, train};
-use crate::args::{GraphArgs, PlanningArgs, RunArgs};
+use super::{graph_end, graph_request, slurm, train};
+use crate::args::RunArgs;
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
 
@@ -26,82 +18,14 @@ pub(crate) fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Outcome> 
         return slurm::run(context, args, profile.as_deref(), &choice);
     }
     let pipeline = context.pipeline(Need::All)?;
-    let request = request(context, &args.dataset, &args.graph)?;
+    let request = graph_request::request(context, &args.dataset, &args.graph)?;
     if args.dry_run {
         show(&pipeline, &pipeline.graph(&request)?, &choice, None)?;
         return Ok(Outcome::Complete);
     }
     let stop = train::stop_on_signal()?;
     let report = pipeline.run_graph(&request, &choice, &stop)?;
-    tell(&report, &choice, &stop)
-}
-
-/// What the options ask for.
-pub(super) fn request(
-    context: &Context,
-    dataset: &DatasetId,
-    args: &GraphArgs,
-) -> anyhow::Result<GraphRequest> {
-    let devices = match args.devices.as_slice() {
-        [] => vec![context.device(None)],
-        given => given.to_vec(),
-    };
-    request_on(devices, dataset, args)
-}
-
-/// What the options ask for, where networks run on these devices.
-pub(super) fn request_on(
-    devices: Vec<DeviceChoice>,
-    dataset: &DatasetId,
-    args: &GraphArgs,
-) -> anyhow::Result<GraphRequest> {
-    let usual = GraphRequest::new(dataset.clone());
-    let first = devices.first().copied().unwrap_or_default();
-    Ok(GraphRequest {
-        planning: match args.planning.is_empty() {
-            true => Planning::AsFound {
-                plans_name: args.plans.plans.clone(),
-            },
-            false => {
-                let asked = plan::request(&args.planning, Some(&args.plans.plans))?;
-                Planning::By(Box::new(asked))
-            }
-        },
-        extent: match args.fast {
-            true => Extent::Fast,
-            false => Extent::Chosen {
-                configurations: args.configurations.clone(),
-                folds: args.folds.clone(),
-            },
-        },
-        training: args.variant.applied_to(args.schedule.settings(), first),
-        augmentation: args.variant.augmentation.choice(),
-        loader_threads: args.loader_threads,
-        devices,
-        ..usual
-    })
-}
-
-impl PlanningArgs {
-    /// Whether nothing is asked of the planner.
-    fn is_empty(&self) -> bool {
-        let Self {
-            rules,
-            gpu_memory,
-            base_features,
-            batch_size,
-            patch_size,
-            target_spacing,
-            suppress_transpose,
-        } = self;
-        rules.is_none()
-            && gpu_memory.is_none()
-            && base_features.is_none()
-            && batch_size.is_none()
-            && patch_size.is_none()
-            && target_spacing.is_none()
-            && !suppress_transpose
-    }
+    graph_end::tell(&report, &choice, &stop)
 }
 
 /// The jobs of a graph as a table: how far each is, and how long it may take; and what the queue
@@ -150,60 +74,4 @@ pub(super) fn show(
         output::line("what follows is known when the dataset is planned");
     }
     Ok(())
-}
-
-/// What came of a run, and how the program ends.
-pub(super) fn tell(
-    report: &RunReport,
-    choice: &JobChoice,
-    stop: &AtomicBool,
-) -> anyhow::Result<Outcome> {
-    let chosen = report.jobs.iter().filter(|(id, _)| {
-        let job = report.graph.job(id);
-        job.is_some_and(|job| choice.has(job))
-    });
-    let (mut run, mut before, mut untried) = (0, 0, Vec::new());
-    let (mut stopped, mut elsewhere, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, end) in chosen {
-        match end {
-            JobEnd::Done => run += 1,
-            JobEnd::DoneBefore => before += 1,
-            JobEnd::Stopped => stopped.push(id),
-            JobEnd::Elsewhere(owner) => elsewhere.push((id, owner)),
-            JobEnd::Failed(error) => failed.push((id, error)),
-            _ => untried.push(id),
-        }
-    }
-    output::line(format!("{run} jobs run, {before} were done before"));
-    for id in &stopped {
-        output::line(format!("{id}: stopped, with a checkpoint"));
-    }
-    for (id, owner) in &elsewhere {
-        let (pid, host) = (owner.pid, &owner.host);
-        output::line(format!("{id}: process {pid} on {host} is at it"));
-    }
-    for (id, error) in &failed {
-        output::line(format!("{id}: failed: {error}"));
-    }
-    if !untried.is_empty() {
-        output::line(format!("{} jobs are left", untried.len()));
-    }
-    if !failed.is_empty() {
-        ensure!(run + before > 0, "nothing could be done");
-        return Ok(Outcome::Partial);
-    }
-    if !stopped.is_empty() || !elsewhere.is_empty() {
-        output::line("the same command goes on");
-        return Ok(Outcome::Interrupted);
-    }
-    if !untried.is_empty() {
-        // Stopped between two jobs, or not everything that the jobs need was asked for.
-        let is_stopped = stop.load(Ordering::Relaxed);
-        return Ok(match choice {
-            JobChoice::All => Outcome::Interrupted,
-            _ if is_stopped => Outcome::Interrupted,
-            _ => Outcome::Partial,
-        });
-    }
-    Ok(Outcome::Complete)
 }

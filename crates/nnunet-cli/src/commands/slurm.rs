@@ -17,7 +17,7 @@ use nnunet::pipeline::slurm::{
 use nnunet::schema::Progress as _;
 use serde_json::{Value, json};
 
-use super::{jobs, run, train};
+use super::{graph_end, graph_request, train};
 use crate::args::RunArgs;
 use crate::context::{Context, Need};
 use crate::{Outcome, output};
@@ -52,9 +52,9 @@ pub(crate) fn run(
     };
     let profile = Profile::read(&profile)?;
     let device = device(&args.graph.devices, &profile)?;
-    let request = run::request_on(vec![device], &args.dataset, &args.graph)?;
-    let mut options = jobs::given_options(&NOT_PASSED_ON)?;
-    options.extend(jobs::settings_option(context));
+    let request = graph_request::request_on(vec![device], &args.dataset, &args.graph)?;
+    let mut options = graph_request::given_options(&NOT_PASSED_ON)?;
+    options.extend(graph_request::settings_option(context));
     // What the numbers are computed in depends on it, so it must not depend on the node.
     options.extend(["--device".to_owned(), device.to_string()]);
     let cluster = Cluster {
@@ -62,7 +62,7 @@ pub(crate) fn run(
         program: Program {
             executable: env::current_exe().context("cannot tell where this program lies")?,
             options,
-            threads: jobs::given_threads()?,
+            threads: graph_request::given_threads()?,
             environment: environment()?,
         },
         profile,
@@ -159,7 +159,7 @@ fn prepare(
     });
     let stop = train::stop_on_signal()?;
     let report = pipeline.run_graph(request, &choice, &stop)?;
-    run::tell(&report, &choice, &stop)
+    graph_end::tell(&report, &choice, &stop)
 }
 
 /// The scripts, and what `sbatch` would be called with.

@@ -29,7 +29,9 @@ pub use follow::{SelectedModels, SelectedRequest};
 pub(in crate::pipeline) use models::ORDER;
 pub use models::Unfinished;
 use pairs::Entry;
-pub(in crate::pipeline) use winner::POSTPROCESSING;
+
+/// The name of the document of a postprocessing, beside the predictions.
+pub(in crate::pipeline) const POSTPROCESSING: &str = "postprocessing.json";
 
 /// Between which models to select, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use nnunet_infer::{
 use nnunet_schema::{DatasetDescription, DatasetId, Fold, layout};
 use tracing::info_span;
 
-use super::winner::POSTPROCESSING;
+use super::POSTPROCESSING;
 use crate::pipeline::postprocess::{Cleaning, FolderReport, RAW_PREDICTIONS};
 use crate::pipeline::prepare::require;
 use crate::pipeline::stage::Stage;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use nnunet_evaluate::postprocessing::Postprocessing;
 use nnunet_schema::{Fold, Layout};
 
-use super::winner::POSTPROCESSING;
+use super::POSTPROCESSING;
 use super::{Contestant, SelectRequest};
 
 /// How to predict with the winner, by one command or step by step.

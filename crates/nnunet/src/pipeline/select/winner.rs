@@ -15,7 +15,7 @@ use nnunet_schema::{DatasetDescription, Plans, SchemaError, layout};
 use tracing::info;
 
 use super::instructions::instructions;
-use super::{Contestant, SelectRequest};
+use super::{Contestant, POSTPROCESSING, SelectRequest};
 use crate::pipeline::compare::write_text;
 use crate::pipeline::{Pipeline, PipelineError};
 
@@ -132,9 +132,6 @@ struct Cleaned {
     /// Foreground mean Dice with it.
     score: f64,
 }
-
-/// The name of the document beside the predictions.
-pub(in crate::pipeline) const POSTPROCESSING: &str = "postprocessing.json";
 
 fn remove_file(path: &Path) -> Result<(), SchemaError> {
     match fs::remove_file(path) {

@@ -9,7 +9,7 @@ use nnunet_model::CheckpointKind;
 use nnunet_schema::{Fold, Plans, abridged, layout, python_json};
 
 use super::documents::{models_of, relocated};
-use super::export::{ExportRequest, ExportedModels, OwnCheckpoints};
+use super::request::{ExportRequest, ExportedModels, OwnCheckpoints};
 use super::{ENSEMBLES, INFORMATION, SharedModel, SharingError};
 use crate::pipeline::select::{ORDER, folds_of};
 use crate::pipeline::{Pipeline, PipelineError};

@@ -13,6 +13,7 @@ mod error;
 mod export;
 mod install;
 mod place;
+mod request;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,9 @@ use nnunet_evaluate::select::ModelName;
 use nnunet_schema::Fold;
 
 pub use error::{Damage, DamageKind, SharingError};
-pub use export::{ExportReport, ExportRequest, ExportedModels, OwnCheckpoints};
+pub use export::ExportReport;
 pub use install::{InstallRequest, Installation, SizeLimit, Verification};
+pub use request::{ExportRequest, ExportedModels, OwnCheckpoints};
 
 /// The folder of the ensembles' cross-validations, beside the model folders.
 const ENSEMBLES: &str = "ensembles";
