@@ -13,8 +13,8 @@ use nnunet::image::find_cases;
 use nnunet::infer::{FolderRequest, PredictOptions};
 use nnunet::phantom::{PhantomConfig, PhantomDataset, write_dataset};
 use nnunet::pipeline::{
-    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, SelectRequest,
-    SelectedRequest, TrainOutcome, TrainRequest,
+    AugmentationChoice, Contest, DEFAULT_PLANS, Existing, Pipeline, PlanRequest, ReportRequest,
+    SelectRequest, SelectedRequest, TrainOutcome, TrainRequest,
 };
 use nnunet::schema::plans::PlanOverrides;
 use nnunet::schema::{
@@ -284,6 +284,8 @@ impl<'a> Demo<'a> {
         let name = select::short_name(&winner.candidate);
         row(format!("{name}, unseen images"), test);
         output::line(table);
+        let request = ReportRequest::new(self.id.clone());
+        let page = self.pipeline.save_report(&request, None)?;
         for (what, path) in [
             ("models", self.pipeline.layout.results.join(DATASET)),
             ("predictions", self.predictions()),
@@ -291,6 +293,7 @@ impl<'a> Demo<'a> {
                 "pictures (image, reference, prediction)",
                 pictures.to_path_buf(),
             ),
+            ("report, a page about all of it", page),
         ] {
             output::line(format!("{what}: {}", path.display()));
         }
